@@ -1,0 +1,21 @@
+"""TensorFlow, started the same way on every machine. Start it before anything that imports keras is imported."""
+
+import os
+
+# The user's environment must not decide: each of these changes which kernels compute, and so the last digits.
+FIXED = {"KERAS_BACKEND": "tensorflow", "TF_ENABLE_ONEDNN_OPTS": "1"}
+
+
+def start(threads: int) -> None:
+    """Import TensorFlow and fix what its results depend on beside their inputs.
+
+    Args:
+        threads: how many compute one operation. Sums are split among them, so their number changes the last
+            digits of a result; the number of cores does not.
+    """
+    os.environ.update(FIXED)
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,34 @@
+"""Stage predict_sample: what is test image 1000? The answer into reports/prediction.json, its picture beside it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from digits import artifacts, params, plots
+from digits.errors import InputError, run_stage
+
+
+def main() -> None:
+    """Look one test image up in the probabilities that evaluate kept."""
+    index = params.load().predict_sample.index
+    about = artifacts.read_json(Path("data/raw/dataset.json"))
+    with np.load("data/normalized.npz") as splits, np.load("data/probabilities.npz") as kept:
+        images, labels, probabilities = splits["x_test"], splits["y_test"], kept["probabilities"]
+    if not 0 <= index < len(labels):
+        allowed = f"must be from 0 to {len(labels) - 1}, the test images of {about['title']}"
+        raise InputError(f"params.yaml: predict_sample.index: {allowed}, got {index}")
+
+    answer = {
+        "index": index,
+        "label": int(labels[index]),
+        "prediction": int(probabilities[index].argmax()),
+        "probabilities": [round(float(p), 6) for p in probabilities[index]],
+    }
+    artifacts.write_json(Path("reports/prediction.json"), answer)
+    figure = plots.prediction(images[index], probabilities[index], answer["label"], index, about["title"])
+    plots.save(figure, Path("reports/plots/prediction.png"))
+    print(f"test image {index}: predicted {answer['prediction']}, labelled {answer['label']}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,29 @@
+"""Stage train: a network fitted by the chosen recipe into data/model.keras, its epochs into reports/history.csv."""
+
+from pathlib import Path
+
+import numpy as np
+
+from digits import artifacts, backend, params
+from digits.errors import run_stage
+
+
+def main() -> None:
+    """Train on the normalized images; save the model with its normalization inside."""
+    settings = params.load()
+    recipe, seed = settings.recipe, settings.train.seed
+    backend.start(recipe.threads)
+    from digits import models, training  # they import Keras: not before the params are checked and TensorFlow is set
+
+    with np.load("data/normalized.npz") as splits:
+        train = splits["x_train"], splits["y_train"]
+        validation = splits["x_val"], splits["y_val"]
+
+    network = models.build(recipe, seed)
+    history = training.fit(network, recipe, seed, train, validation)
+    artifacts.write_table(Path("reports/history.csv"), history)
+    models.save(models.with_normalization(network, settings.normalize.method), Path("data/model.keras"))
+
+
+if __name__ == "__main__":
+    run_stage(main)
