@@ -1,4 +1,4 @@
-"""Stage predict_sample: what is test image 1000? The answer into reports/prediction.json, its picture beside it."""
+"""Stage predict_sample: what is test image 1000? reports/prediction.json answers, a plot shows it."""
 
 from pathlib import Path
 
@@ -18,16 +18,17 @@ def main() -> None:
         allowed = f"must be from 0 to {len(labels) - 1}, the test images of {about['title']}"
         raise InputError(f"params.yaml: predict_sample.index: {allowed}, got {index}")
 
+    label, prediction = int(labels[index]), int(probabilities[index].argmax())
     answer = {
         "index": index,
-        "label": int(labels[index]),
-        "prediction": int(probabilities[index].argmax()),
-        "probabilities": [round(float(p), 6) for p in probabilities[index]],
+        "label": label,
+        "prediction": prediction,
+        "probabilities": [round(float(probability), 6) for probability in probabilities[index]],
     }
     artifacts.write_json(Path("reports/prediction.json"), answer)
-    figure = plots.prediction(images[index], probabilities[index], answer["label"], index, about["title"])
+    figure = plots.prediction(images[index], probabilities[index], label, index, about["title"])
     plots.save(figure, Path("reports/plots/prediction.png"))
-    print(f"test image {index}: predicted {answer['prediction']}, labelled {answer['label']}")
+    print(f"test image {index}: predicted {prediction}, labelled {label}")
 
 
 if __name__ == "__main__":

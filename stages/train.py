@@ -1,4 +1,4 @@
-"""Stage train: a network fitted by the chosen recipe into data/model.keras, its epochs into reports/history.csv."""
+"""Stage train: a network fitted by the chosen recipe, data/model.keras; its epochs, reports/history.csv."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def main() -> None:
     settings = params.load()
     recipe, seed = settings.recipe, settings.train.seed
     backend.start(recipe.threads)
-    from digits import models, training  # they import Keras: not before the params are checked and TensorFlow is set
+    from digits import models, training  # which import Keras: once the params are checked, TensorFlow set
 
     with np.load("data/normalized.npz") as splits:
         train = splits["x_train"], splits["y_train"]

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +15,16 @@ if TYPE_CHECKING:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, which takes the place of `path` if the block ends without an error.
+    """Give a temporary name beside `path`; if the block ends without an error, the file takes `path`'s place.
 
-    The temporary name keeps the suffix, since many writers go by it, and is always the same, so that what a killed
-    process leaves is overwritten by the next. Missing folders are made.
+    The temporary name keeps the suffix, since many writers go by it, and is always the same, so that what a
+    killed process leaves is overwritten by the next. Missing folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -37,7 +36,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` as indented JSON, in its own order; NaN and infinities raise ValueError, as JSON has none."""
+    """Write `content` as indented JSON in its own order; NaN, which JSON lacks, raises ValueError."""
     write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
@@ -49,9 +48,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_gzip(path: Path, content: bytes) -> None:
     """Write `content` compressed, without the time and the name that gzip would record."""
-    with atomic(path) as temporary, temporary.open("wb") as raw:
-        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as compressed:
-            compressed.write(content)
+    with (
+        atomic(path) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as compressed,
+    ):
+        compressed.write(content)
 
 
 def write_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:

@@ -1,4 +1,4 @@
-"""TensorFlow, started the same way on every machine. Start it before anything that imports keras is imported."""
+"""TensorFlow, started the same way on every machine, before anything imports Keras."""
 
 import os
 

@@ -43,11 +43,16 @@ class NoSourceError(InputError):
 class Dataset(Protocol):
     """What the catalogue holds: something with a title that can put its four files into a folder."""
 
-    title: str
-    stand_in: bool
+    @property
+    def title(self) -> str:
+        """What plots call it."""
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether it takes MNIST's place where there is no network, and is too small for MNIST's settings."""
 
     def deliver(self, name: str, folder: Path) -> None:
-        """Put the four files, whole and verified, into `folder`; `name` is the key in the catalogue."""
+        """Put the four files, whole and verified, into `folder`; `name` is its key in the catalogue."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,9 @@ class Published:
                 artifacts.write_bytes(folder / file, contents[file])
             return
         if mirror:
-            raise InputError(f"{self.mirror_variable}={faults[0]}; mend it, or unset it to use the public sources")
+            raise InputError(
+                f"{self.mirror_variable}={faults[0]}; mend it, or unset it to use the public sources"
+            )
         raise NoSourceError("\n".join([f"{self.title} could not be fetched:", *faults, self._advice()]))
 
     def _advice(self) -> str:
@@ -132,7 +139,10 @@ class Published:
             contents[FILES[0]] = _within(FIRST_ANSWER_SECONDS, lambda: verified(FILES[0]))
             for file in FILES[1:]:
                 contents[file] = verified(file)
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; pooch's of a digest a ValueError
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # requests' errors are OSErrors; pooch's of a digest a ValueError
             raise _SourceError(_reason(error)) from error
         return contents
 
@@ -193,10 +203,10 @@ class Embedded:
 def _draw_uci() -> tuple[Bytes, Bytes, Bytes, Bytes]:
     """The 1,797 digits that scikit-learn carries, in MNIST's style.
 
-    8x8 counts of 0 to 16 become 20x20 by bilinear interpolation, white on black from 0 to 255, set into 28x28 so
-    that the centre of mass is in the middle, as MNIST's were. All of it is integer arithmetic: the bytes are the
-    same on every machine. Of each class, the first three sevenths train and the rest test; the file is in the
-    order of its writers, so most of the test set was written by others.
+    8x8 counts of 0 to 16 become 20x20 by bilinear interpolation, white on black from 0 to 255, set into 28x28
+    so that the centre of mass is in the middle, as MNIST's were. All of it is integer arithmetic: the bytes
+    are the same on every machine. Of each class, the first three sevenths train and the rest test; the file
+    is in the order of its writers, so most of the test set was written by others.
     """
     from sklearn.datasets import load_digits  # over a second, which the other datasets save
 
@@ -214,7 +224,9 @@ def _draw_uci() -> tuple[Bytes, Bytes, Bytes, Bytes]:
 
 def _enlarged(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """8x8 values of 0 to 16 as 20x20 values of 0 to 255, bilinear between the centres of the pixels."""
-    tenths = np.clip(4 * np.arange(20) - 3, 0, 70)  # centre i of 20 lies at (i + 1/2) 8/20 - 1/2 = (4 i - 3) / 10
+    tenths = np.clip(
+        4 * np.arange(20) - 3, 0, 70
+    )  # centre i of 20 lies at (i + 1/2) 8/20 - 1/2 = (4 i - 3) / 10
     left, fraction = np.divmod(tenths, 10)
     weights = np.zeros((20, 8), dtype=np.int64)
     weights[np.arange(20), left] = 10 - fraction
@@ -223,7 +235,7 @@ def _enlarged(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _centred(image: NDArray[np.int64]) -> Bytes:
-    """A 20x20 image in a black 28x28 one, its centre of mass as near to the middle as whole pixels bring it."""
+    """A 20x20 image in a black 28x28 one, its centre of mass within a pixel of the middle."""
     position = np.arange(20)
     mass = image.sum()
     centre = np.array([image.sum(axis=1) @ position, image.sum(axis=0) @ position]) // mass

@@ -33,12 +33,16 @@ def scores(labels: Labels, probabilities: Probabilities) -> dict[str, Any]:
     # In float32 the rows sum to 1 within 1e-7, which log_loss warns about in float64.
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        labels, predicted, labels=classes, zero_division=0
+    )
     return {
         "accuracy": round(1 - errors / len(labels), 6),
         "loss": round(float(log_loss(labels, exact, labels=classes)), 6),
         "errors": errors,
-        "expected_calibration_error": round(expected_calibration_error(calibration(labels, probabilities)), 6),
+        "expected_calibration_error": round(
+            expected_calibration_error(calibration(labels, probabilities)), 6
+        ),
         "per_class": {
             str(label): {
                 "precision": round(float(precision[label]), 6),
@@ -59,13 +63,15 @@ def calibration(labels: Labels, probabilities: Probabilities, bins: int = CALIBR
         bins: bins of equal width over 0..1, each closed above, as Guo et al. have them.
 
     Returns:
-        A row a bin: `count` of answers in it, their mean `confidence` and `accuracy` (NaN where there are none).
+        A row a bin: `count` of answers in it, their mean `confidence` and `accuracy` (NaN if there are none).
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
     number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     answers = pd.DataFrame({"confidence": confidence, "correct": correct}).groupby(number)
-    table = answers.agg(count=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean"))
+    table = answers.agg(
+        count=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean")
+    )
     table = table.reindex(range(bins))
     return table.assign(count=table["count"].fillna(0).astype(int))
 
@@ -80,7 +86,7 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
 
 
 def predictions(labels: Labels, probabilities: Probabilities) -> pd.DataFrame:
-    """A row a test image, in their order: `actual` and `predicted` class and the `confidence` in it (0..1)."""
+    """A row a test image, in order: the `actual` and the `predicted` class, the `confidence` in it (0..1)."""
     return pd.DataFrame(
         {
             "actual": labels,

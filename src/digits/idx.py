@@ -26,7 +26,7 @@ UNSIGNED_BYTES = 0x0800  # the type in the magic number, to which the number of 
 
 
 def encode(values: Bytes) -> bytes:
-    """`values`, uint8 of any shape, in the IDX format: magic number, sizes, values; all numbers big-endian."""
+    """`values`, uint8 of any shape, in the IDX format: magic number, sizes (big-endian), values."""
     return struct.pack(f">{1 + values.ndim}I", UNSIGNED_BYTES + values.ndim, *values.shape) + values.tobytes()
 
 
@@ -38,7 +38,9 @@ def read_images(path: Path) -> Bytes:
     """
     images = _read_values(path, rank=3)
     if images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
-        raise InputError(f"{path}: images must be {IMAGE_SIDE} x {IMAGE_SIDE}, got {images.shape[1]} x {images.shape[2]}")
+        raise InputError(
+            f"{path}: images must be {IMAGE_SIDE} x {IMAGE_SIDE}, got {images.shape[1]} x {images.shape[2]}"
+        )
     return images
 
 
@@ -68,12 +70,14 @@ def read(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
     images, labels = read_images(images_path), read_labels(labels_path)
     if len(images) != len(labels):
-        raise InputError(f"{images_path}: has {len(images)} images, but {labels_path} has {len(labels)} labels")
+        raise InputError(
+            f"{images_path}: has {len(images)} images, but {labels_path} has {len(labels)} labels"
+        )
     return images, labels
 
 
 def _read_values(path: Path, rank: int) -> Bytes:
-    """The values of a gzipped IDX file of unsigned bytes, which http://yann.lecun.com/exdb/mnist describes."""
+    """The values of a gzipped IDX file of unsigned bytes; http://yann.lecun.com/exdb/mnist has the format."""
     try:
         with gzip.open(path) as file:
             content = file.read()

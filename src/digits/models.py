@@ -1,4 +1,4 @@
-"""Architectures by name; a trained model with its normalization inside, in a file of always the same bytes."""
+"""Architectures by name; models with their normalization inside, in files of always the same bytes."""
 
 import json
 import zipfile
@@ -20,7 +20,7 @@ SHAPE = (IMAGE_SIDE, IMAGE_SIDE)
 
 
 def mlp(recipe: Recipe) -> keras.Model:
-    """The tutorial's network: a dense relu layer for each of `recipe.hidden`, then softmax over the classes."""
+    """The tutorial's network: a dense relu layer for each of `recipe.hidden`, softmax over the classes."""
     hidden = [
         keras.layers.Dense(units, activation="relu", name=f"hidden_{number}")
         for number, units in enumerate(recipe.hidden, start=1)
@@ -69,7 +69,7 @@ def network_of(model: keras.Model) -> keras.Model:
 
 
 def probabilities(network: keras.Model, images: Images, batch_size: int = 1000) -> NDArray[np.float32]:
-    """The network's output for `images`, float32 (n, 28, 28): one probability for each class, float32 (n, 10)."""
+    """The network's answer to `images`, float32 (n, 28, 28): probabilities, float32 (n, 10)."""
     batches = range(0, len(images), batch_size)
     return np.concatenate([network(images[at : at + batch_size], training=False) for at in batches])
 

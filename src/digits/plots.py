@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from digits import artifacts
 from digits.idx import CLASSES
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -75,7 +76,10 @@ def curves(history: pd.DataFrame, title: str) -> Figure:
     figure = Figure(figsize=(9, 3.6))
     figure.suptitle(f"{title}: training")
     for axes, measure in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for column, name in ((measure, "training, over the epoch"), (f"val_{measure}", "validation, after it")):
+        for column, name in (
+            (measure, "training, over the epoch"),
+            (f"val_{measure}", "validation, after it"),
+        ):
             if column in history:
                 axes.plot(history["epoch"], history[column], marker="o", label=name)
         axes.set(xlabel="epoch", ylabel=measure)
@@ -88,17 +92,17 @@ def curves(history: pd.DataFrame, title: str) -> Figure:
 def confusion(predictions: pd.DataFrame, title: str) -> Figure:
     """How many test images of each class got each answer; shaded by the share of the class."""
     classes = range(CLASSES)
-    counts = pd.crosstab(predictions["actual"], predictions["predicted"])
-    counts = counts.reindex(index=classes, columns=classes, fill_value=0)
-    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    counts = np.zeros((CLASSES, CLASSES), dtype=int)
+    np.add.at(counts, (predictions["actual"], predictions["predicted"]), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(6, 5.6))
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(visible=False)
     for actual in classes:
         for predicted in classes:
-            if count := counts.loc[actual, predicted]:
-                colour = "white" if shares.loc[actual, predicted] > 0.5 else "black"
+            if count := counts[actual, predicted]:
+                colour = "white" if shares[actual, predicted] > 0.5 else "black"
                 axes.text(predicted, actual, f"{count}", ha="center", va="center", color=colour, fontsize=8)
     axes.set(xticks=classes, yticks=classes, xlabel="predicted", ylabel="actual", title=f"{title}: test set")
     return figure
@@ -112,10 +116,11 @@ def mistakes(images: NDArray[np.float32], mistakes: pd.DataFrame, title: str, si
     grid = figure.subplots(side, side)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, (index, wrong) in zip(grid.flat, mistakes.iterrows(), strict=False):
-        _show(axes, images[index])
-        text = f"{wrong.actual:.0f}, not {wrong.predicted:.0f}\n{wrong.confidence:.1%} sure"
-        axes.set_title(text, fontsize=9)
+    for axes, wrong, image in zip(
+        grid.flat, mistakes.itertuples(), images[mistakes.index.to_numpy()], strict=False
+    ):
+        _show(axes, image)
+        axes.set_title(f"{wrong.actual}, not {wrong.predicted}\n{wrong.confidence:.1%} sure", fontsize=9)
     return figure
 
 
@@ -139,7 +144,7 @@ def calibration(table: pd.DataFrame, title: str) -> Figure:
 def prediction(
     image: NDArray[np.float32], probabilities: NDArray[np.float32], label: int, index: int, title: str
 ) -> Figure:
-    """One test image, (28, 28), as the network sees it, and the probability, (10,), that it gives each class."""
+    """One test image, (28, 28), as the network sees it, and the probabilities, (10,), that it answers."""
     figure = Figure(figsize=(7, 3.4))
     left, right = figure.subplots(1, 2)
     _show(left, image)

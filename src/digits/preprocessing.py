@@ -1,4 +1,4 @@
-"""The normalizations, and the draw of the validation set. NumPy only, and exact: the same bytes on every machine."""
+"""The normalizations and the draw of the validation set: NumPy only, the same bytes on every machine."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -93,7 +93,7 @@ def split(
     held_out: NDArray[np.bool_],
     method: str,
 ) -> dict[str, NDArray[Any]]:
-    """The arrays of normalized.npz: images by `method`, float32 (n, 28, 28), and labels, uint8 (n,), of each split.
+    """The arrays of normalized.npz: images, float32 (n, 28, 28), and labels, uint8 (n,), of each split.
 
     Args:
         x_train: uint8 (n, 28, 28); the rows where `held_out` is true become `x_val`.

@@ -28,13 +28,13 @@ def fit(network: keras.Model, recipe: Recipe, seed: int, train: Split, validatio
     Args:
         network: takes normalized images and gives probabilities.
         recipe: the optimizer and its learning rate, the batch size, the number of epochs.
-        seed: of the order of the images, which is drawn anew for each epoch from the seed and the epoch alone.
+        seed: of the order of the images, drawn anew for each epoch from the seed and the epoch alone.
         train: the images to learn from; every one counts in every epoch.
         validation: the images to score after each epoch; there may be none.
 
     Returns:
-        A row an epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over the epoch while the weights
-        changed, and where there are validation images `val_loss` and `val_accuracy` after it.
+        A row an epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over the epoch while the
+        weights changed, and where there are validation images `val_loss` and `val_accuracy` after it.
     """
     optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
     train_epoch = _compiled(network, optimizer)
@@ -97,7 +97,7 @@ def _compiled(network: keras.Model, optimizer: keras.Optimizer | None = None) ->
         hits = tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32) == labels, counts.dtype)
         return total, tf.reduce_sum(hits * counts)
 
-    @tf.function(jit_compile=True, autograph=False)
+    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
     def epoch(
         images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, counts: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -112,4 +112,4 @@ def _compiled(network: keras.Model, optimizer: keras.Optimizer | None = None) ->
         examples = tf.reduce_sum(counts)
         return loss / examples, hits / examples
 
-    return epoch
+    return epoch  # type: ignore[no-any-return]

@@ -1,0 +1,72 @@
+"""Throw-away clones of the repository as it is here, committed or not, for running the real pipeline."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+IDENTITY = {
+    f"GIT_{role}_{field}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for field, value in (("NAME", "Test"), ("EMAIL", "test@localhost"))
+}
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A clone with an empty DVC cache.
+
+    Attributes:
+        root: its folder.
+        environment: what its processes see.
+    """
+
+    root: Path
+    environment: dict[str, str]
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        """Run a command there and give what it printed; fail unless it ends as `ok` says."""
+        ran = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode == 0) == ok, ran.stdout
+        return ran.stdout
+
+    def repro(self, *options: str) -> list[str]:
+        """Run `dvc repro` and give the stages that were computed, in order."""
+        lines = self.run("dvc", "repro", *options).splitlines()
+        return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace `old`, which must be there, in a file."""
+        path = self.root / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+
+def clone(root: Path, **environment: str) -> Clone:
+    """Make a clone at `root` that uses this Python's environment, on the stand-in dataset."""
+    listed = subprocess.check_output(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+    )
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes((ROOT / name).read_bytes())
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    made = Clone(root, {**os.environ, **IDENTITY, "PATH": path, **environment})
+    made.edit("params.yaml", "dataset: mnist", "dataset: uci")
+    made.run("git", "init", "-q")
+    made.run("git", "add", "--all")
+    made.run("git", "commit", "-qm", "The repository as it is here, on the stand-in")
+    return made

@@ -1,0 +1,23 @@
+"""What the tests share: a backend that is started once, and images made here."""
+
+import numpy as np
+import pytest
+
+from digits.idx import Bytes
+
+
+@pytest.fixture(scope="session")
+def backend() -> None:
+    """TensorFlow as the stages start it."""
+    from digits import backend
+
+    backend.start(threads=1)
+
+
+@pytest.fixture
+def pixels() -> Bytes:
+    """Raw images, uint8 (64, 28, 28), with columns of zeros among them."""
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
+    images[:, :, :4] = 0
+    images[5] = 0
+    return images

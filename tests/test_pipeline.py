@@ -1,0 +1,154 @@
+"""The real graph, run by DVC on the stand-in dataset: what runs, what is skipped, what comes out."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from clones import Clone, clone
+
+from digits import artifacts, datasets
+
+STAGES = ["fetch", "normalize", "train", "evaluate", "predict_sample"]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which everything has run once; each test leaves its params as it found them."""
+    made = clone(tmp_path_factory.mktemp("pipeline") / "digits")
+    assert made.repro() == STAGES
+    return made
+
+
+def test_makes_what_it_promises(pipeline: Clone) -> None:
+    metrics = json.loads((pipeline.root / "reports/metrics.json").read_bytes())
+    assert metrics["dataset"] == "uci"
+    assert metrics["accuracy"] > 0.8
+    assert metrics["parameters"] == 118282
+    prediction = json.loads((pipeline.root / "reports/prediction.json").read_bytes())
+    assert prediction["index"] == 1000
+    assert sum(prediction["probabilities"]) == pytest.approx(1, abs=1e-5)
+    history = (pipeline.root / "reports/history.csv").read_text().splitlines()
+    assert history[0] == "epoch,loss,accuracy,val_loss,val_accuracy"
+    assert len(history) == 1 + 5
+    predictions = (pipeline.root / "data/predictions.csv").read_text().splitlines()
+    assert len(predictions) == 1 + 1023
+    wrong = [line for line in predictions[1:] if line.split(",")[0] != line.split(",")[1]]
+    assert len(wrong) == metrics["errors"]
+
+
+def test_runs_nothing_twice(pipeline: Clone) -> None:
+    assert pipeline.repro() == []
+
+
+def test_another_index_runs_predict_sample_alone(pipeline: Clone) -> None:
+    pipeline.edit("params.yaml", "index: 1000", "index: 7")
+    assert pipeline.repro() == ["predict_sample"]
+    assert json.loads((pipeline.root / "reports/prediction.json").read_bytes())["index"] == 7
+    pipeline.edit("params.yaml", "index: 7", "index: 1000")
+    assert pipeline.repro() == []
+
+
+def test_other_epochs_run_what_follows_from_them(pipeline: Clone) -> None:
+    before = (pipeline.root / "dvc.lock").read_bytes()
+    pipeline.edit("params.yaml", "epochs: 5", "epochs: 3")
+    assert pipeline.repro() == ["train", "evaluate", "predict_sample"]
+    assert len((pipeline.root / "reports/history.csv").read_text().splitlines()) == 1 + 3
+    pipeline.edit("params.yaml", "epochs: 3", "epochs: 5")
+    assert pipeline.repro() == []
+    assert (pipeline.root / "dvc.lock").read_bytes() == before
+
+
+def test_another_recipe_reruns_nothing_until_it_is_chosen(pipeline: Clone) -> None:
+    before = (pipeline.root / "params.yaml").read_text()
+    tutorial = before[before.index("  tutorial:") :]
+    (pipeline.root / "params.yaml").write_text(
+        before + tutorial.replace("tutorial", "brief").replace("epochs: 5", "epochs: 1")
+    )
+    assert pipeline.repro() == []
+    pipeline.edit("params.yaml", "recipe: tutorial", "recipe: brief")
+    assert pipeline.repro() == ["train", "evaluate", "predict_sample"]
+    (pipeline.root / "params.yaml").write_text(before)
+    assert pipeline.repro() == []
+
+
+def test_without_a_validation_set_there_are_no_columns_of_it(pipeline: Clone) -> None:
+    pipeline.edit("params.yaml", "validation_size: 5000", "validation_size: 0")
+    assert pipeline.repro() == STAGES[1:]
+    assert (pipeline.root / "reports/history.csv").read_text().startswith("epoch,loss,accuracy\n")
+    pipeline.edit("params.yaml", "validation_size: 0", "validation_size: 5000")
+    assert pipeline.repro() == []
+
+
+def test_results_are_the_same_in_another_folder_on_one_core(pipeline: Clone, tmp_path: Path) -> None:
+    other = clone(tmp_path / "elsewhere")
+    one_core = ["taskset", "-c", "0"] if shutil.which("taskset") and hasattr(os, "sched_setaffinity") else []
+    other.run(*one_core, "dvc", "repro", "--force")
+    assert (other.root / "dvc.lock").read_bytes() == (pipeline.root / "dvc.lock").read_bytes()
+    assert other.run("git", "status", "--porcelain", "data") == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stage", "complaint"),
+    [
+        ("index: 1000", "index: 1023", "predict_sample", "predict_sample.index: must be from 0 to 1022, the test images of UCI digits, got 1023"),
+        ("index: 1000", "index: -1", "predict_sample", "predict_sample.index: must be from 0 to 1022, the test images of UCI digits, got -1"),
+        ("batch_size: 32", "batch_size: -3", "train", "recipes.tutorial.batch_size: must be greater than 0, got -3"),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_one_line(pipeline: Clone, old: str, new: str, stage: str, complaint: str) -> None:
+    pipeline.edit("params.yaml", old, new)
+    said = pipeline.run("dvc", "repro", ok=False).splitlines()
+    pipeline.edit("params.yaml", new, old)
+    after = said[said.index(f"> PYTHONPATH=src python stages/{stage}.py") + 1 :]
+    assert after[0] == f"params.yaml: {complaint}"
+    assert after[1].startswith(f"ERROR: failed to reproduce '{stage}'")
+    assert len(after) == 2
+
+
+def test_a_dataset_of_ones_own_is_one_entry(pipeline: Clone, tmp_path: Path) -> None:
+    """The four files of the stand-in, as somebody's own folder with another name."""
+    datasets.fetch("uci", tmp_path / "mine")
+    files = artifacts.read_json(tmp_path / "mine/dataset.json")["files"]
+    digests = {name: identity["sha256"] for name, identity in files.items()}
+    entry = f'"mine": Published(title="Mine", sources=({str(tmp_path / "mine")!r},), sha256={digests}),'
+    pipeline.edit(
+        "src/digits/datasets.py", '    "mnist": Published(', f'    {entry}\n    "mnist": Published('
+    )
+    assert pipeline.repro() == ["fetch"], "another entry changes no result"
+    pipeline.edit("params.yaml", "dataset: uci", "dataset: mine")
+    assert pipeline.repro("fetch") == ["fetch"]
+    about = artifacts.read_json(pipeline.root / "data/raw/dataset.json")
+    assert (about["name"], about["title"], about["stand_in"]) == ("mine", "Mine", False)
+    refused = pipeline.run("dvc", "repro", ok=False)
+    assert (
+        "normalize.validation_size: must be at most 154, a fifth of the 774 training images, got 5000"
+        in refused
+    )
+    pipeline.run("git", "checkout", "-q", "src", "params.yaml")
+
+
+def test_without_a_network_fetch_says_so_and_the_demo_runs(tmp_path: Path) -> None:
+    """`make repro` itself, where no name resolves: the proxy it is told to use does not exist."""
+    no_network = {
+        "https_proxy": "http://127.0.0.1:9",
+        "DIGITS_CACHE": str(tmp_path / "cache"),
+        "MNIST_MIRROR": "",
+    }
+    made = clone(tmp_path / "digits", **no_network)
+    made.edit("params.yaml", "dataset: uci", "dataset: mnist")
+    made.run("git", "commit", "-qam", "MNIST")
+    said = made.run("dvc", "repro", ok=False)
+    assert "make demo" in said
+    assert "MNIST_MIRROR" in said
+    assert "Traceback" not in said
+
+    (made.root / ".venv").symlink_to(
+        Path(os.environ.get("VIRTUAL_ENV", "") or Path(shutil.which("dvc") or "").parents[1])
+    )
+    made.run("git", "config", "core.excludesFile", "/dev/null")
+    said = made.run("make", "repro")
+    assert "this is the demo" in said
+    assert "dataset: uci" in said
+    assert made.run("git", "status", "--porcelain") == ""
