@@ -11,10 +11,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro demo test test-mnist check lint lock clean
+.PHONY: help setup repro demo test test-mnist bench-accuracy check lint lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(PRODUCT) ## make the environment; nothing happens if it is there
 
@@ -48,6 +48,9 @@ lint: $(DEVELOPMENT) ## check params.yaml, style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+bench-accuracy: $(DEVELOPMENT) ## compare the accuracy with the tutorial's own lines, over five seeds
+	@PYTHONPATH=src $(BIN)/python benchmarks/accuracy.py
+
 check: lint test ## everything that must pass: the one gate, here and in CI
 
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
@@ -59,14 +62,16 @@ lock: $(DEVELOPMENT) ## pin the newest versions that pyproject.toml allows
 clean: ## remove the environment and the caches of the tools; data, DVC's cache and the runs stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
 
+INSTALL := $(BIN)/pip install --quiet --require-hashes --requirement
+
 # A copy of a lock in the environment says that what it lists is installed. The development lock has all that
 # the product's has, in the same versions, so either serves `make setup`.
 $(PRODUCT): requirements.lock | $(BIN)/pip
-	@cmp -s requirements-dev.lock $(DEVELOPMENT) || $(BIN)/pip install --quiet --require-hashes --requirement $<
+	@cmp -s $< $@ || cmp -s requirements-dev.lock $(DEVELOPMENT) || $(INSTALL) $<
 	@cp $< $@
 
 $(DEVELOPMENT): requirements-dev.lock | $(BIN)/pip
-	@$(BIN)/pip install --quiet --require-hashes --requirement $<
+	@cmp -s $< $@ || $(INSTALL) $<
 	@cp requirements.lock $(PRODUCT)
 	@cp $< $@
 

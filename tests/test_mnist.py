@@ -1,0 +1,51 @@
+"""What `make repro` made of the published MNIST, held against what is committed. Run it after `make repro`."""
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from digits import datasets, idx
+
+pytestmark = pytest.mark.mnist
+
+ROOT = Path(__file__).parents[1]
+
+
+def committed(path: str) -> Any:
+    return json.loads(subprocess.check_output(["git", "show", f"HEAD:{path}"], cwd=ROOT))
+
+
+def made(path: str) -> Any:
+    return json.loads((ROOT / path).read_bytes())
+
+
+def test_the_data_are_the_published() -> None:
+    for name, digest in datasets.CATALOGUE["mnist"].sha256.items():  # type: ignore[attr-defined]
+        assert hashlib.sha256((ROOT / "data/raw" / name).read_bytes()).hexdigest() == digest
+    x_train, y_train, x_test, y_test = idx.read(ROOT / "data/raw")
+    assert (x_train.shape, x_test.shape) == ((60000, 28, 28), (10000, 28, 28))
+    assert (y_train[0], y_test[1000]) == (5, 9)
+
+
+def test_the_classifier_is_the_tutorials() -> None:
+    metrics = made("reports/metrics.json")
+    assert metrics["dataset"] == "mnist"
+    assert metrics["accuracy"] >= 0.965
+    assert metrics["parameters"] == 118282
+
+
+def test_the_sample_is_a_nine() -> None:
+    prediction = made("reports/prediction.json")
+    assert (prediction["index"], prediction["label"], prediction["prediction"]) == (1000, 9, 9)
+
+
+def test_the_numbers_are_the_committed_ones() -> None:
+    """To the byte on the same type of CPU, which the lock tells; elsewhere the last digits may differ."""
+    now, then = made("reports/metrics.json"), committed("reports/metrics.json")
+    assert now["accuracy"] == pytest.approx(then["accuracy"], abs=0.003)
+    assert now["loss"] == pytest.approx(then["loss"], abs=0.01)
+    assert now["parameters"] == then["parameters"]
