@@ -1,4 +1,4 @@
-"""What `make repro` made of the published MNIST, held against what is committed. Run it after `make repro`."""
+"""What `make repro` made of the published MNIST, held against what is committed; it has to run before."""
 
 import hashlib
 import json
