@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from digits import artifacts, params, plots
 from digits.errors import InputError, run_stage
@@ -28,6 +29,8 @@ def main() -> None:
     artifacts.write_json(Path("reports/prediction.json"), answer)
     figure = plots.prediction(images[index], probabilities[index], label, index, about["title"])
     plots.save(figure, Path("reports/plots/prediction.png"))
+    table = pd.DataFrame({"digit": range(len(probabilities[index])), "probability": probabilities[index]})
+    artifacts.write_table(Path("data/sample.csv"), table)
     print(f"test image {index}: predicted {prediction}, labelled {label}")
 
 
