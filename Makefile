@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro demo test test-mnist bench-accuracy check lint lock clean
+.PHONY: help setup repro demo ui test test-mnist bench-accuracy check lint lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,9 +19,9 @@ help: ## list the targets
 setup: $(PRODUCT) ## make the environment; nothing happens if it is there
 
 repro: setup ## run the pipeline: what params.yaml says, or the demo where MNIST cannot be had
-	@rm -f .dvc/tmp/no-source
+	@rm -f .digits/no-source
 	@$(BIN)/dvc repro || { \
-		test -e .dvc/tmp/no-source || exit 1; \
+		test -e .digits/no-source || exit 1; \
 		echo; echo 'MNIST cannot be had here (see above), so this is the demo: the same pipeline on the UCI digits.'; \
 		$(MAKE) --no-print-directory demo; }
 
@@ -35,6 +35,12 @@ demo: setup ## run the pipeline on the bundled UCI digits, as an experiment besi
 	@echo; echo 'Done, on the stand-in (UCI digits, not MNIST). Its numbers, kept as the experiment "demo":'
 	@git show "$$(git for-each-ref --sort=-creatordate --count=1 --format='%(refname)' 'refs/exps/*/*/demo')":reports/metrics.json | sed -n '2,6s/[",]//gp'
 	@echo '(dvc exp show compares it; dvc exp apply demo brings it here, git checkout . && dvc checkout takes it back)'
+
+PORT ?= 5000
+ui: setup ## compare the runs in a browser, on port 5000 or PORT=...
+	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || \
+		{ echo 'Port $(PORT) is taken; name another: make ui PORT=5001' >&2; exit 1; }
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --workers 1 --port $(PORT)
 
 test: $(DEVELOPMENT) ## run the tests; they need no network
 	@$(BIN)/pytest

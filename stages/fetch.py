@@ -1,9 +1,8 @@
 """Stage fetch: the dataset's four published files, verified, into data/raw."""
 
-import os
 from pathlib import Path
 
-from digits import artifacts, datasets, params
+from digits import artifacts, datasets, params, workspace
 from digits.errors import run_stage
 
 
@@ -14,7 +13,7 @@ def main() -> None:
         datasets.fetch(settings.dataset, Path("data/raw"))
     except datasets.NoSourceError:
         # Only if this file is there does `make repro` go on with the stand-in: no other failure may end so.
-        artifacts.write_bytes(Path(os.environ.get("DVC_ROOT", "."), ".dvc/tmp/no-source"), b"")
+        artifacts.write_bytes(workspace.memory() / "no-source", b"")
         raise
 
 

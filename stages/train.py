@@ -1,11 +1,14 @@
 """Stage train: a network fitted by the chosen recipe, data/model.keras; its epochs, reports/history.csv."""
 
+import time
 from pathlib import Path
 
 import numpy as np
 
-from digits import artifacts, backend, params
+from digits import artifacts, backend, params, timings
 from digits.errors import run_stage
+
+MODEL = Path("data/model.keras")
 
 
 def main() -> None:
@@ -20,9 +23,12 @@ def main() -> None:
         validation = splits["x_val"], splits["y_val"]
 
     network = models.build(recipe, seed)
+    started = time.time()
     history = training.fit(network, recipe, seed, train, validation)
+    seconds = history.pop("seconds")
     artifacts.write_table(Path("reports/history.csv"), history)
-    models.save(models.with_normalization(network, settings.normalize.method), Path("data/model.keras"))
+    models.save(models.with_normalization(network, settings.normalize.method), MODEL)
+    timings.record(MODEL, started, seconds.tolist(), images=len(train[0]))
 
 
 if __name__ == "__main__":

@@ -77,9 +77,7 @@ def test_a_mirror_is_the_only_source(
     entry: Published, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MNIST_MIRROR", str(tmp_path / "absent"))
-    with pytest.raises(
-        InputError, match=r"^MNIST_MIRROR=.*absent: is no folder; mend it, or unset it"
-    ) as error:
+    with pytest.raises(InputError, match=r"^MNIST_MIRROR=.*absent: is no folder; mend it, or unset it") as error:
         fetch(replace(entry, sources=(str(mirror),)), tmp_path / "raw", monkeypatch)
     assert not isinstance(error.value, NoSourceError), "a named mirror must not end in the demo"
 

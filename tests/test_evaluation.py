@@ -36,9 +36,7 @@ def test_scores_by_hand() -> None:
 def test_calibration_error_by_hand() -> None:
     # Bins of confidence: 0.9 (right), 0.6 and 0.6 (one of two right), 1.0 (right).
     error = (1 * abs(0.9 - 1) + 2 * abs(0.6 - 0.5) + 1 * abs(1 - 1)) / 4
-    assert evaluation.scores(LABELS, PROBABILITIES)["expected_calibration_error"] == pytest.approx(
-        error, abs=1e-6
-    )
+    assert evaluation.scores(LABELS, PROBABILITIES)["expected_calibration_error"] == pytest.approx(error, abs=1e-6)
 
 
 def test_calibration_bins_are_closed_above() -> None:

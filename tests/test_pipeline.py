@@ -117,19 +117,14 @@ def test_a_dataset_of_ones_own_is_one_entry(pipeline: Clone, tmp_path: Path) -> 
     files = artifacts.read_json(tmp_path / "mine/dataset.json")["files"]
     digests = {name: identity["sha256"] for name, identity in files.items()}
     entry = f'"mine": Published(title="Mine", sources=({str(tmp_path / "mine")!r},), sha256={digests}),'
-    pipeline.edit(
-        "src/digits/datasets.py", '    "mnist": Published(', f'    {entry}\n    "mnist": Published('
-    )
+    pipeline.edit("src/digits/datasets.py", '    "mnist": Published(', f'    {entry}\n    "mnist": Published(')
     assert pipeline.repro() == ["fetch"], "another entry changes no result"
     pipeline.edit("params.yaml", "dataset: uci", "dataset: mine")
     assert pipeline.repro("fetch") == ["fetch"]
     about = artifacts.read_json(pipeline.root / "data/raw/dataset.json")
     assert (about["name"], about["title"], about["stand_in"]) == ("mine", "Mine", False)
     refused = pipeline.run("dvc", "repro", ok=False)
-    assert (
-        "normalize.validation_size: must be at most 154, a fifth of the 774 training images, got 5000"
-        in refused
-    )
+    assert "normalize.validation_size: must be at most 154, a fifth of the 774 training images, got 5000" in refused
     pipeline.run("git", "checkout", "-q", "src", "params.yaml")
 
 

@@ -97,7 +97,7 @@ def test_a_stage_is_short_and_described(stage: str) -> None:
     script = ROOT / "stages" / f"{stage}.py"
     assert len(script.read_text().splitlines()) <= 40
     assert STAGES[stage]["desc"]
-    assert STAGES[stage]["cmd"] == f"PYTHONPATH=src python stages/{stage}.py"
+    assert STAGES[stage]["cmd"].endswith(f"PYTHONPATH=src python stages/{stage}.py")
 
 
 def test_the_package_itself_does_nothing() -> None:

@@ -1,6 +1,7 @@
 """Files written whole or not at all, with the same bytes for the same content."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,12 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

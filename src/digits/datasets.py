@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import artifacts
+from digits import artifacts, workspace
 from digits.errors import InputError
 from digits.idx import (
     ABOUT,
@@ -93,9 +93,7 @@ class Published:
                 artifacts.write_bytes(folder / file, contents[file])
             return
         if mirror:
-            raise InputError(
-                f"{self.mirror_variable}={faults[0]}; mend it, or unset it to use the public sources"
-            )
+            raise InputError(f"{self.mirror_variable}={faults[0]}; mend it, or unset it to use the public sources")
         raise NoSourceError("\n".join([f"{self.title} could not be fetched:", *faults, self._advice()]))
 
     def _advice(self) -> str:
@@ -105,7 +103,7 @@ class Published:
         return f"If you have the four files, name their folder or URL in {self.mirror_variable}; {offline}"
 
     def _read_folder(self, source: str, name: str) -> dict[str, bytes]:  # noqa: ARG002, called like _download
-        folder = Path(os.environ.get("DVC_ROOT", "."), Path(source).expanduser())
+        folder = workspace.root() / Path(source).expanduser()
         if not folder.is_dir():
             raise _SourceError("is no folder")
         contents = {}
@@ -224,9 +222,7 @@ def _draw_uci() -> tuple[Bytes, Bytes, Bytes, Bytes]:
 
 def _enlarged(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """8x8 values of 0 to 16 as 20x20 values of 0 to 255, bilinear between the centres of the pixels."""
-    tenths = np.clip(
-        4 * np.arange(20) - 3, 0, 70
-    )  # centre i of 20 lies at (i + 1/2) 8/20 - 1/2 = (4 i - 3) / 10
+    tenths = np.clip(4 * np.arange(20) - 3, 0, 70)  # centre i of 20 lies at (i + 1/2) 8/20 - 1/2 = (4 i - 3) / 10
     left, fraction = np.divmod(tenths, 10)
     weights = np.zeros((20, 8), dtype=np.int64)
     weights[np.arange(20), left] = 10 - fraction
@@ -288,4 +284,4 @@ def fetch(name: str, folder: Path) -> None:
 def _identity(path: Path) -> dict[str, Any]:
     with gzip.open(path) as file:
         _, count = struct.unpack(">2I", file.read(8))
-    return {"count": count, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return {"count": count, "sha256": artifacts.sha256(path)}

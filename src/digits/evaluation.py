@@ -33,16 +33,12 @@ def scores(labels: Labels, probabilities: Probabilities) -> dict[str, Any]:
     # In float32 the rows sum to 1 within 1e-7, which log_loss warns about in float64.
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=classes, zero_division=0
-    )
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     return {
         "accuracy": round(1 - errors / len(labels), 6),
         "loss": round(float(log_loss(labels, exact, labels=classes)), 6),
         "errors": errors,
-        "expected_calibration_error": round(
-            expected_calibration_error(calibration(labels, probabilities)), 6
-        ),
+        "expected_calibration_error": round(expected_calibration_error(calibration(labels, probabilities)), 6),
         "per_class": {
             str(label): {
                 "precision": round(float(precision[label]), 6),
@@ -69,9 +65,7 @@ def calibration(labels: Labels, probabilities: Probabilities, bins: int = CALIBR
     correct = probabilities.argmax(axis=1) == labels
     number = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     answers = pd.DataFrame({"confidence": confidence, "correct": correct}).groupby(number)
-    table = answers.agg(
-        count=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean")
-    )
+    table = answers.agg(count=("correct", "size"), confidence=("confidence", "mean"), accuracy=("correct", "mean"))
     table = table.reindex(range(bins))
     return table.assign(count=table["count"].fillna(0).astype(int))
 

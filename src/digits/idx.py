@@ -70,9 +70,7 @@ def read(folder: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[Bytes, Bytes]:
     images, labels = read_images(images_path), read_labels(labels_path)
     if len(images) != len(labels):
-        raise InputError(
-            f"{images_path}: has {len(images)} images, but {labels_path} has {len(labels)} labels"
-        )
+        raise InputError(f"{images_path}: has {len(images)} images, but {labels_path} has {len(labels)} labels")
     return images, labels
 
 

@@ -58,9 +58,7 @@ def with_normalization(network: keras.Model, method: str) -> keras.Model:
 
     Its layers are the normalization `method` of `digits.preprocessing`, then `network` itself.
     """
-    return keras.Sequential(
-        [keras.Input(SHAPE, name="pixels"), NORMALIZATIONS[method](), network], name="digits"
-    )
+    return keras.Sequential([keras.Input(SHAPE, name="pixels"), NORMALIZATIONS[method](), network], name="digits")
 
 
 def network_of(model: keras.Model) -> keras.Model:

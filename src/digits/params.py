@@ -83,9 +83,7 @@ class Params(Section):
     @model_validator(mode="after")
     def _recipe_exists(self) -> "Params":
         if self.train.recipe not in self.recipes:
-            raise ValueError(
-                f"train.recipe: must be one of {', '.join(self.recipes)}, got {self.train.recipe!r}"
-            )
+            raise ValueError(f"train.recipe: must be one of {', '.join(self.recipes)}, got {self.train.recipe!r}")
         return self
 
     @property

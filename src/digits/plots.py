@@ -116,9 +116,7 @@ def mistakes(images: NDArray[np.float32], mistakes: pd.DataFrame, title: str, si
     grid = figure.subplots(side, side)
     for axes in grid.flat:
         axes.set_axis_off()
-    for axes, wrong, image in zip(
-        grid.flat, mistakes.itertuples(), images[mistakes.index.to_numpy()], strict=False
-    ):
+    for axes, wrong, image in zip(grid.flat, mistakes.itertuples(), images[mistakes.index.to_numpy()], strict=False):
         _show(axes, image)
         axes.set_title(f"{wrong.actual}, not {wrong.predicted}\n{wrong.confidence:.1%} sure", fontsize=9)
     return figure

@@ -1,5 +1,6 @@
 """The training loop: a whole epoch is one compiled function over data that stays in memory."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,7 +35,8 @@ def fit(network: keras.Model, recipe: Recipe, seed: int, train: Split, validatio
 
     Returns:
         A row an epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over the epoch while the
-        weights changed, and where there are validation images `val_loss` and `val_accuracy` after it.
+        weights changed, where there are validation images `val_loss` and `val_accuracy` after it, and the
+        `seconds` from the start to its end.
     """
     optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
     train_epoch = _compiled(network, optimizer)
@@ -44,6 +46,7 @@ def fit(network: keras.Model, recipe: Recipe, seed: int, train: Split, validatio
     in_order = np.arange(len(validation[0]))
 
     rows = []
+    started = time.perf_counter()
     progress = tqdm(range(1, recipe.epochs + 1), desc="train", unit="epoch")
     for epoch in progress:
         order = np.random.default_rng([seed, epoch]).permutation(len(train[0]))
@@ -52,7 +55,7 @@ def fit(network: keras.Model, recipe: Recipe, seed: int, train: Split, validatio
         if len(in_order):
             loss, accuracy = score(*validation_set, *batches(in_order, 1000))
             row |= {"val_loss": float(loss), "val_accuracy": float(accuracy)}
-        rows.append(row)
+        rows.append({**row, "seconds": time.perf_counter() - started})
         progress.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"})
     return pd.DataFrame(rows)
 

@@ -1,0 +1,27 @@
+"""Stage track: one MLflow run for the state that the stages before left; data/published.json says which."""
+
+from pathlib import Path
+
+from digits import artifacts, params
+from digits.errors import run_stage
+
+
+def main() -> None:
+    """Publish params, metrics, plots, data and model."""
+    settings = params.load()
+    from digits import tracking  # which imports MLflow: once the params are checked
+
+    sections = {
+        "fetch": settings.fetch,
+        "normalize": settings.normalize,
+        "train": settings.train,
+        "predict_sample": settings.predict_sample,
+    }
+    knobs = {f"{name}.{key}": value for name, section in sections.items() for key, value in section}
+    knobs |= {f"train.{key}": value for key, value in settings.recipe.model_dump(mode="json").items()}
+    state = tracking.publish(knobs, Path("dvc.lock"))
+    artifacts.write_json(Path("data/published.json"), {"state": state.fingerprint})
+
+
+if __name__ == "__main__":
+    run_stage(main)
