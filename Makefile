@@ -34,7 +34,7 @@ demo: setup ## run the pipeline on the bundled UCI digits, as an experiment besi
 	@$(BIN)/dvc exp run --temp --force --name demo --set-param fetch.dataset=uci
 	@echo; echo 'Done, on the stand-in (UCI digits, not MNIST). Its numbers, kept as the experiment "demo":'
 	@git show "$$(git for-each-ref --sort=-creatordate --count=1 --format='%(refname)' 'refs/exps/*/*/demo')":reports/metrics.json | sed -n '2,6s/[",]//gp'
-	@echo '(dvc exp show compares it; dvc exp apply demo brings it here, git checkout . && dvc checkout takes it back)'
+	@echo '(`dvc exp show` lists it, `make ui` shows its run and plots.)'
 
 PORT ?= 5000
 ui: setup ## compare the runs in a browser, on port 5000 or PORT=...

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from digits import artifacts, backend, datasets, idx, params, preprocessing
+from digits.errors import run_stage
 
 RUNS = 5
 
@@ -89,4 +90,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

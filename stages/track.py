@@ -5,6 +5,8 @@ from pathlib import Path
 from digits import artifacts, params
 from digits.errors import run_stage
 
+STAMP = Path("data/published.json")
+
 
 def main() -> None:
     """Publish params, metrics, plots, data and model."""
@@ -19,8 +21,9 @@ def main() -> None:
     }
     knobs = {f"{name}.{key}": value for name, section in sections.items() for key, value in section}
     knobs |= {f"train.{key}": value for key, value in settings.recipe.model_dump(mode="json").items()}
+    STAMP.unlink(missing_ok=True)  # DVC leaves a persistent output: should publishing fail, the next repro tries again
     state = tracking.publish(knobs, Path("dvc.lock"))
-    artifacts.write_json(Path("data/published.json"), {"state": state.fingerprint})
+    artifacts.write_json(STAMP, {"state": state.fingerprint})
 
 
 if __name__ == "__main__":

@@ -3,10 +3,25 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 ROOT = Path(__file__).parents[1]
+
+STAGES = ["fetch", "normalize", "train", "evaluate", "predict_sample", "track"]
+
+# What the tests count on, whatever is tried out in params.yaml at the moment.
+DEFAULTS = {
+    "normalize.method": "l2",
+    "normalize.validation_size": 5000,
+    "train.recipe": "tutorial",
+    "train.seed": 0,
+    "predict_sample.index": 1000,
+    "recipes.tutorial.epochs": 5,
+}
 
 IDENTITY = {
     f"GIT_{role}_{field}": value
@@ -53,6 +68,19 @@ class Clone:
         assert old in text
         path.write_text(text.replace(old, new))
 
+    def pin(self, values: Mapping[str, object]) -> None:
+        """Set params, by their dotted keys; the comments and the order of params.yaml stay."""
+        path = self.root / "params.yaml"
+        yaml = YAML()
+        content = yaml.load(path)
+        for key, value in values.items():
+            *sections, last = key.split(".")
+            section = content
+            for name in sections:
+                section = section[name]
+            section[last] = value
+        yaml.dump(content, path)
+
 
 def clone(root: Path, **environment: str) -> Clone:
     """Make a clone at `root` that uses this Python's environment, on the stand-in dataset."""
@@ -64,8 +92,9 @@ def clone(root: Path, **environment: str) -> Clone:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes((ROOT / name).read_bytes())
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    made = Clone(root, {**os.environ, **IDENTITY, "PATH": path, **environment})
-    made.edit("params.yaml", "dataset: mnist", "dataset: uci")
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "MNIST_"))}
+    made = Clone(root, {**inherited, **IDENTITY, "PATH": path, **environment})
+    made.pin(DEFAULTS | {"fetch.dataset": "uci"})
     made.run("git", "init", "-q")
     made.run("git", "add", "--all")
     made.run("git", "commit", "-qm", "The repository as it is here, on the stand-in")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from clones import STAGES, Clone, clone
 from digits.idx import Bytes
 
 
@@ -21,3 +22,11 @@ def pixels() -> Bytes:
     images[:, :, :4] = 0
     images[5] = 0
     return images
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which everything has run once; each test leaves its params as it found them."""
+    made = clone(tmp_path_factory.mktemp("pipeline") / "digits")
+    assert made.repro() == STAGES
+    return made

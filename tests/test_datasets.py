@@ -150,6 +150,15 @@ def test_says_why_no_source_serves(
     assert not (tmp_path / "raw").exists()
 
 
+def test_refuses_files_that_are_not_well_formed(
+    entry: Published, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (mirror / idx.TRAIN_LABELS).write_bytes((mirror / idx.TRAIN_LABELS).read_bytes()[:-9])
+    digests = dict(entry.sha256) | {idx.TRAIN_LABELS: artifacts.sha256(mirror / idx.TRAIN_LABELS)}
+    with pytest.raises(InputError, match="is not a whole gzip file"):
+        fetch(replace(entry, sources=(str(mirror),), sha256=digests), tmp_path / "raw", monkeypatch)
+
+
 def test_silent_sources_are_given_up_within_half_a_minute() -> None:
     sources = datasets.CATALOGUE["mnist"].sources  # type: ignore[attr-defined]
     assert len(sources) * datasets.FIRST_ANSWER_SECONDS < 30

@@ -44,7 +44,7 @@ def test_the_sample_is_a_nine() -> None:
 
 
 def test_the_numbers_are_the_committed_ones() -> None:
-    """To the byte on the same type of CPU, which the lock tells; elsewhere the last digits may differ."""
+    """Numbers, not bytes: another type of CPU may differ in the last digits. On the same, git status is clean."""
     now, then = made("reports/metrics.json"), committed("reports/metrics.json")
     assert now["accuracy"] == pytest.approx(then["accuracy"], abs=0.003)
     assert now["loss"] == pytest.approx(then["loss"], abs=0.01)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from digits import params, preprocessing
+from digits.errors import InputError
 from digits.idx import Bytes
 from digits.params import Recipe
 
@@ -127,7 +128,7 @@ def test_batches_hold_every_image_once(count: int) -> None:
     from digits import training
 
     indices, weights = training.batches(np.arange(count)[::-1], 32)
-    assert indices.shape == weights.shape == (-(-count // 32), 32)
+    assert indices.shape == weights.shape == (-(-count // 32), min(count, 32))
     assert indices[weights == 1].tolist() == list(range(count))[::-1]
     assert weights.sum() == count
 
@@ -151,6 +152,30 @@ def test_raw_pixels_are_answered_as_normalized_ones(
     np.testing.assert_allclose(served, in_memory, atol=1e-5)
     np.testing.assert_array_equal(models.probabilities(models.network_of(loaded), normalized), in_memory)
     assert np.ptp(in_memory, axis=0).max() > 0.01, "the network must tell the images apart"
+
+
+def test_addresses_in_the_configuration_are_renumbered() -> None:
+    from digits import models
+
+    config = {"layers": [{"shared_object_id": 140}, {"x": {"shared_object_id": 77}}, {"shared_object_id": 140}]}
+    renumbered = models._renumbered(config, {})
+    assert renumbered == {"layers": [{"shared_object_id": 0}, {"x": {"shared_object_id": 1}}, {"shared_object_id": 0}]}
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_loss_that_is_no_number_stops_the_training(
+    recipe: Callable[..., Recipe], split: "Split", optimizer: str
+) -> None:
+    with pytest.raises(InputError, match=r"the loss of epoch \d is (nan|inf) at learning rate 1e\+30"):
+        fit(recipe(learning_rate=1e30, optimizer=optimizer), split)
+
+
+def test_a_batch_is_never_larger_than_the_set() -> None:
+    from digits import training
+
+    indices, weights = training.batches(np.arange(5), 10**12)
+    assert indices.shape == (1, 5)
+    assert weights.sum() == 5
 
 
 def test_the_file_depends_on_the_content_alone(recipe: Callable[..., Recipe], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from digits import params
+from digits.datasets import CATALOGUE
 from digits.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -34,17 +35,19 @@ def complaints(folder: Path, content: object) -> list[str]:
     return [line.removeprefix(f"{folder}/params.yaml: ") for line in str(error.value).splitlines()]
 
 
-def test_the_defaults_are_the_tutorials() -> None:
-    loaded = params.load(ROOT / "params.yaml")
-    assert loaded.recipe == loaded.recipes["tutorial"]
-    assert loaded.recipe.hidden == (128, 128)
-    assert loaded.recipe.epochs == 5
+def test_the_chosen_recipe_is_at_hand(tmp_path: Path, content: dict[str, Any]) -> None:
+    content["recipes"]["other"] = {**content["recipes"]["tutorial"], "hidden": [7, 5], "epochs": 2}
+    content["train"]["recipe"] = "other"
+    loaded = params.load(write(tmp_path, content))
+    assert loaded.recipe == loaded.recipes["other"]
+    assert loaded.recipe.hidden == (7, 5)
+    assert loaded.recipe.epochs == 2
 
 
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [
-        ("fetch.dataset", "fashion", "must be one of mnist, uci, got 'fashion'"),
+        ("fetch.dataset", "no such", f"must be one of {', '.join(CATALOGUE)}, got 'no such'"),
         ("fetch.dataset", 3, "must be a valid string, got 3"),
         ("normalize.method", "zscore", "must be 'l2' or 'minmax', got 'zscore'"),
         ("normalize.validation_size", -1, "must be greater than or equal to 0, got -1"),

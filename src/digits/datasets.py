@@ -1,20 +1,18 @@
 """Which datasets there are, where their four IDX files come from, and what their bytes must be."""
 
-import gzip
 import hashlib
 import os
-import struct
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digits import artifacts, workspace
+from digits import artifacts, idx, workspace
 from digits.errors import InputError
 from digits.idx import (
     ABOUT,
@@ -122,10 +120,9 @@ class Published:
 
         pooch.get_logger().setLevel("WARNING")
         cache = pooch.create(
-            path=pooch.os_cache("digits") / name,
+            path=Path(os.environ.get("DIGITS_CACHE") or pooch.os_cache("digits")).expanduser() / name,
             base_url=source if source.endswith("/") else f"{source}/",
             registry={file: f"sha256:{digest}" for file, digest in self.sha256.items()},
-            env="DIGITS_CACHE",
         )
         downloader = pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_AND_READ_SECONDS)
 
@@ -266,22 +263,17 @@ def fetch(name: str, folder: Path) -> None:
     """Put dataset `name` into `folder`: its four files and `dataset.json`, which says what they are.
 
     Raises:
-        InputError: no source serves the dataset; the message has a line for each.
+        InputError: no source serves the dataset, a line for each, or what they serve is not well-formed.
     """
     dataset = CATALOGUE[name]
     dataset.deliver(name, folder)
-    artifacts.write_json(
-        folder / ABOUT,
-        {
-            "name": name,
-            "title": dataset.title,
-            "stand_in": dataset.stand_in,
-            "files": {file: _identity(folder / file) for file in sorted(FILES)},
-        },
-    )
-
-
-def _identity(path: Path) -> dict[str, Any]:
-    with gzip.open(path) as file:
-        _, count = struct.unpack(">2I", file.read(8))
-    return {"count": count, "sha256": artifacts.sha256(path)}
+    _, y_train, _, y_test = idx.read(folder)
+    counts = {
+        TRAIN_IMAGES: len(y_train),
+        TRAIN_LABELS: len(y_train),
+        TEST_IMAGES: len(y_test),
+        TEST_LABELS: len(y_test),
+    }
+    files = {file: {"count": count, "sha256": artifacts.sha256(folder / file)} for file, count in counts.items()}
+    about = {"name": name, "title": dataset.title, "stand_in": dataset.stand_in, "files": files}
+    artifacts.write_json(folder / ABOUT, about)

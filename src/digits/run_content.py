@@ -21,6 +21,8 @@ from digits.timings import Timing
 MODEL = Path("data/model.keras")
 NORMALIZED = Path("data/normalized.npz")
 
+NOTE_TAG = "mlflow.note.content"  # what the page of the run shows as its description
+
 
 @dataclass(frozen=True)
 class Results:
@@ -90,7 +92,7 @@ def tags(state: State, results: Results) -> dict[str, str]:
         "model.sha256": artifacts.sha256(MODEL),
         "mlflow.source.name": "dvc.yaml",
         "mlflow.source.type": "LOCAL",
-        "mlflow.note.content": description(state, results),
+        NOTE_TAG: description(state, results),
         "mlflow.loggedArtifacts": '[{"path": "predictions.json", "type": "table"}]',
     }
     if commit := states.commit():

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
+import mlflow
 import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -35,6 +36,8 @@ PLOTS = Path("reports/plots")
 
 STATE_TAG = "digits.state"
 EXPERIMENTS_TAG = "dvc.experiments"
+
+METRICS_AT_ONCE = 1000  # a server refuses more
 
 # Together under the 30 s that an absent server may cost: two tries of 8 s each and a pause.
 PATIENCE = {
@@ -64,7 +67,8 @@ def publish(knobs: Mapping[str, object], lock: Path) -> State:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.root()}/mlflow.db"
     try:
         with _alone():
-            client = MlflowClient(uri)
+            mlflow.set_tracking_uri(uri)  # of the process, since the registry looks a model up by no other
+            client = MlflowClient()
             run = _run_of(client, _experiment(client, uri), state, results)
             _log(client, run, state, results, knobs)
     except MlflowException as error:
@@ -123,35 +127,43 @@ def _log(client: MlflowClient, run: Run, state: State, results: Results, knobs: 
     """Give the run all that belongs to it. Whatever is there already stays or is replaced; nothing doubles."""
     run_id = run.info.run_id
     model = _logged_model(client, run, results)
-    # MLflow never changes a parameter, not even its spelling.
-    unlogged = {key: value for key, value in knobs.items() if key not in run.data.params}
-    missing = _missing(client, run, run_content.metrics(results, run.info.start_time, model.model_id))
-    for at in range(0, max(len(missing), 1), 800):  # a server takes 1,000 things at once
-        params = [Param(key, str(value)) for key, value in unlogged.items()] if at == 0 else []
-        tags = [RunTag(key, value) for key, value in run_content.tags(state, results).items()] if at == 0 else []
-        client.log_batch(run_id, missing[at : at + 800], params, tags)
+    _log_values(client, run, state, results, knobs, model)
     client.log_inputs(run_id, run_content.datasets(results.dataset))
     for path in FILES:
         client.log_artifact(run_id, path)
     client.log_artifacts(run_id, str(PLOTS), "plots")
     table = pd.read_csv("data/predictions.csv").to_dict(orient="split", index=False)
     client.log_dict(run_id, table, "predictions.json")
-
     if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
             mlflow_model.write(Path(folder, "model"), MODEL, model, run_content.example())
             client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     if results.dataset == "mnist" and results.validation_accuracy is not None:
-        tags_of_version = {
+        tags = {
             "validation_accuracy": str(results.validation_accuracy),
             "validation_split": run_content.validation_split(state),
             STATE_TAG: state.fingerprint,
         }
-        registry.register(client, run_id, model.model_id, run_content.description(state, results), tags_of_version)
+        registry.register(client, run_id, model.model_id, run_content.description(state, results), tags)
     if run.info.status != RunStatus.to_string(RunStatus.FINISHED):
         ended = run.info.start_time + milliseconds(results.timing.seconds[-1]) if results.timing else None
         client.set_terminated(run_id, end_time=ended)
+
+
+def _log_values(
+    client: MlflowClient, run: Run, state: State, results: Results, knobs: Mapping[str, object], model: LoggedModel
+) -> None:
+    """Log what the run lacks of its parameters and metrics, and set its tags."""
+    # MLflow never changes a parameter, not even its spelling.
+    params = [Param(key, str(value)) for key, value in knobs.items() if key not in run.data.params]
+    metrics = _missing(client, run, run_content.metrics(results, run.info.start_time, model.model_id))
+    tags = run_content.tags(state, results)
+    if results.timing is None and run_content.NOTE_TAG in run.data.tags:
+        del tags[run_content.NOTE_TAG]  # it may know how long the training took; this machine does not
+    client.log_batch(run.info.run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
+    for at in range(0, len(metrics), METRICS_AT_ONCE):
+        client.log_batch(run.info.run_id, metrics=metrics[at : at + METRICS_AT_ONCE])
 
 
 def _logged_model(client: MlflowClient, run: Run, results: Results) -> LoggedModel:

@@ -1,5 +1,6 @@
 """The training loop: a whole epoch is one compiled function over data that stays in memory."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from digits.errors import InputError
 from digits.params import Recipe
 from digits.preprocessing import Images
 
@@ -37,6 +39,9 @@ def fit(network: keras.Model, recipe: Recipe, seed: int, train: Split, validatio
         A row an epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over the epoch while the
         weights changed, where there are validation images `val_loss` and `val_accuracy` after it, and the
         `seconds` from the start to its end.
+
+    Raises:
+        InputError: the loss is no longer a number.
     """
     optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
     train_epoch = _compiled(network, optimizer)
@@ -51,6 +56,11 @@ def fit(network: keras.Model, recipe: Recipe, seed: int, train: Split, validatio
     for epoch in progress:
         order = np.random.default_rng([seed, epoch]).permutation(len(train[0]))
         loss, accuracy = train_epoch(*train_set, *batches(order, recipe.batch_size))
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged: the loss of epoch {epoch} is {float(loss)} at learning rate "
+                f"{recipe.learning_rate}; lower the recipe's learning_rate"
+            )
         row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
         if len(in_order):
             loss, accuracy = score(*validation_set, *batches(in_order, 1000))
@@ -65,11 +75,12 @@ def batches(order: NDArray[np.int64], batch_size: int) -> Batches:
 
     Args:
         order: the indices of the images, int64 (n,).
-        batch_size: images a step.
+        batch_size: images a step; all of them if there are fewer.
 
     Returns:
         The indices, int32 (steps, batch size), and their weights: 1, or 0 for what fills up the last batch.
     """
+    batch_size = min(batch_size, max(len(order), 1))
     steps = -(-len(order) // batch_size)
     indices = np.zeros(steps * batch_size, dtype=np.int32)
     weights = np.zeros(steps * batch_size, dtype=np.float32)
