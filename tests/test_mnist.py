@@ -2,12 +2,18 @@
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import browser
 from digits import datasets, idx
 
 pytestmark = pytest.mark.mnist
@@ -49,3 +55,29 @@ def test_the_numbers_are_the_committed_ones() -> None:
     assert now["accuracy"] == pytest.approx(then["accuracy"], abs=0.003)
     assert now["loss"] == pytest.approx(then["loss"], abs=0.01)
     assert now["parameters"] == then["parameters"]
+
+
+def test_the_champion_is_served_over_http(tmp_path: Path) -> None:
+    """`mlflow models serve` answers raw pixels with evaluate's probabilities."""
+    environment = {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
+    # A store of its own, so that the champion is this state's model.
+    copy = tmp_path / "state"
+    copy.mkdir()
+    for path in ("params.yaml", "dvc.lock", "reports", "data"):
+        (shutil.copytree if (ROOT / path).is_dir() else shutil.copyfile)(ROOT / path, copy / path)
+    track = [sys.executable, ROOT / "stages/track.py"]
+    subprocess.run(track, cwd=copy, env={**os.environ, **environment}, check=True)
+    command = ("mlflow", "models", "serve", "-m", "models:/digits@champion", "--env-manager", "local")
+    with browser.server(*command, health="/ping", environment=environment, cwd=tmp_path) as address:
+        pixels = idx.read_images(ROOT / "data/raw" / idx.TEST_IMAGES)[:100]
+        body = json.dumps({"inputs": pixels.astype(float).tolist()}).encode()
+        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as response:
+            answers = np.array(json.load(response)["predictions"])
+    kept = np.load(ROOT / "data/probabilities.npz")["probabilities"][:100]
+    np.testing.assert_allclose(answers, kept, atol=1e-5)

@@ -116,7 +116,8 @@ def test_without_a_network_fetch_says_so_and_the_demo_runs(tmp_path: Path) -> No
 
     # An environment that has what the locks list, so that make installs nothing.
     (made.root / ".venv").mkdir()
-    (made.root / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (made.root / ".venv" / part).symlink_to(Path(sys.prefix) / part)
     for lock in ("requirements.lock", "requirements-dev.lock"):
         shutil.copy(made.root / lock, made.root / ".venv" / lock)
     said = made.run("make", "repro")

@@ -1,0 +1,144 @@
+"""What a person sees in `mlflow ui`, in headless Chromium: runs, their comparison, plots, the registered model."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+from ruamel.yaml import YAML
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+import browser
+from digits import artifacts, idx, plots, tracking
+
+
+def make_tree(root: Path, epochs: int, accuracy: float) -> None:
+    """What the stages before `track` would leave, made up and small, as of MNIST."""
+    scores = {"precision": accuracy, "recall": accuracy, "f1": accuracy}
+    metrics = {
+        "dataset": "mnist",
+        "accuracy": accuracy,
+        "loss": 1 - accuracy,
+        "errors": 7,
+        "expected_calibration_error": 0.01,
+        "per_class": {str(label): scores for label in range(10)},
+        "parameters": 118282,
+    }
+    artifacts.write_json(root / "reports/metrics.json", metrics)
+    artifacts.write_json(root / "reports/prediction.json", {"index": 1000})
+    steps = np.arange(1, epochs + 1)
+    history = {"epoch": steps, "loss": 1 / steps, "accuracy": 1 - 0.1 / steps}
+    history |= {"val_loss": 1 / steps, "val_accuracy": accuracy - 0.1 / steps}
+    artifacts.write_table(root / "reports/history.csv", pd.DataFrame(history))
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().plot([0, 1])
+    plots.save(figure, root / "reports/plots/curves.png")
+    artifacts.write_table(root / "data/predictions.csv", pd.DataFrame({"actual": [1, 2], "predicted": [1, 3]}))
+    images = np.zeros((4, 28, 28), np.float32)
+    splits = {f"{array}_{split}": images for split in ("train", "val", "test") for array in "xy"}
+    artifacts.write_arrays(root / "data/normalized.npz", **splits)
+    artifacts.write_gzip(root / "data/raw" / idx.TEST_IMAGES, idx.encode(images.astype(np.uint8)))
+    artifacts.write_bytes(root / "data/model.keras", b"weights after %d epochs" % epochs)
+    (root / "params.yaml").touch()
+    params = {"normalize": {"validation_size": 5000, "validation_seed": 0}, "train": {"recipe": "tutorial"}}
+    outs = [{"path": "data/raw", "md5": "aa"}, {"path": "data/model.keras", "md5": str(epochs)}]
+    stages = {"train": {"params": {"params.yaml": params}, "deps": [], "outs": outs}}
+    with (root / "dvc.lock").open("w") as file:
+        YAML(typ="safe").dump({"stages": stages}, file)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose mlflow.db has two published states."""
+    root = tmp_path_factory.mktemp("ui")
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        for epochs, accuracy in ((3, 0.9612), (5, 0.9734)):
+            make_tree(root, epochs, accuracy)
+            tracking.publish({"fetch.dataset": "mnist", "train.epochs": epochs}, Path("dvc.lock"))
+        yield root
+    finally:
+        os.chdir(before)
+        mlflow.set_tracking_uri(None)
+
+
+@pytest.fixture(scope="module")
+def open_page(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Chrome]]:
+    """Open a page of `mlflow ui`, as typed in the folder of mlflow.db, and wait until it shows some texts."""
+    browser.needs_chromium()
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    profile = tmp_path_factory.mktemp("chromium")
+    with (
+        browser.server(
+            "mlflow", "ui", "--workers", "1", health="/health", environment=environment, cwd=store
+        ) as address,
+        browser.chromium(profile) as driver,
+    ):
+
+        def open_page(page: str, *texts: str) -> Chrome:
+            driver.get("about:blank")
+            driver.get(f"{address}/#{page}")
+            expect(driver, *texts)
+            return driver
+
+        yield open_page
+
+
+def expect(driver: Chrome, *texts: str) -> None:
+    def shown(driver: Chrome) -> bool:
+        body = driver.find_element(By.TAG_NAME, "body").text
+        return all(text in body for text in texts)
+
+    body = driver.find_element
+    WebDriverWait(driver, 30).until(shown, f"{texts} should be in:\n{body(By.TAG_NAME, 'body').text}")
+
+
+@pytest.fixture(scope="module")
+def ids(store: Path) -> list[str]:
+    client = MlflowClient(f"sqlite:///{store}/mlflow.db")
+    return [run.info.run_id for run in client.search_runs(["1"])]
+
+
+def test_the_runs_table_shows_accuracy_and_parameters(open_page: Callable[..., Chrome]) -> None:
+    driver = open_page("/experiments/1/runs", "2 matching runs")
+    # The circled plus at the table's right edge, whose words show when the mouse is over it.
+    more = (By.XPATH, "//*[contains(text(), 'Show more columns')]")
+    plus = WebDriverWait(driver, 30).until(lambda driver: driver.find_elements(*more))[0]
+    driver.execute_script("arguments[0].click()", plus)
+    for column in ("test_accuracy", "train.epochs"):
+        named = (By.XPATH, f"//*[text()='{column}']")
+        WebDriverWait(driver, 30).until(lambda driver, named=named: driver.find_elements(*named))[0].click()
+    expect(driver, "0.961", "0.973")
+    rows = (By.CSS_SELECTOR, "[role=row] [col-id*='train.epochs']")
+    WebDriverWait(driver, 30).until(lambda driver: {"3", "5"} <= {cell.text for cell in driver.find_elements(*rows)})
+
+
+def test_two_runs_compare_with_curves(open_page: Callable[..., Chrome], ids: list[str]) -> None:
+    differences = ("Comparing 2 Runs", "train.epochs", "test_accuracy", "0.961", "0.973")
+    open_page(f'/compare-runs?runs={json.dumps(ids)}&experiments=["1"]', *differences)
+    driver = open_page("/experiments/1/runs?compareRunsMode=CHART", "Model metrics", "accuracy", "Step")
+    traces = (By.CSS_SELECTOR, ".scatterlayer .trace")
+    WebDriverWait(driver, 30).until(lambda driver: len(driver.find_elements(*traces)) >= 2)
+
+
+def test_a_plot_opens(open_page: Callable[..., Chrome], ids: list[str]) -> None:
+    driver = open_page(f"/experiments/1/runs/{ids[0]}/artifacts/plots/curves.png", "plots/curves.png")
+
+    def drawn(driver: Chrome) -> bool:
+        images = driver.find_elements(By.TAG_NAME, "img")
+        return any(int(image.get_property("naturalWidth") or 0) == 200 for image in images)
+
+    WebDriverWait(driver, 30).until(drawn)
+
+
+def test_the_registered_model_opens(open_page: Callable[..., Chrome]) -> None:
+    open_page("/models/digits", "Version 2", "Version 1", "champion", "validation_accuracy")
