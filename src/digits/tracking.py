@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -69,7 +69,9 @@ def publish(knobs: Mapping[str, object], lock: Path) -> State:
         with _alone():
             mlflow.set_tracking_uri(uri)  # of the process, since the registry looks a model up by no other
             client = MlflowClient()
-            run = _run_of(client, _experiment(client, uri), state, results)
+            with chdir(workspace.root()):  # where a new database says that its default experiment's artifacts are
+                experiment_id = _experiment(client, uri)
+            run = _run_of(client, experiment_id, state, results)
             _log(client, run, state, results, knobs)
     except MlflowException as error:
         raise InputError(
