@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from digits import artifacts, backend, datasets, idx, params, preprocessing
+from digits.checkpoints import Checkpoint
 from digits.errors import run_stage
 
 RUNS = 5
@@ -54,7 +55,9 @@ def pipeline(raw: Raw, seed: int) -> float:
     splits = preprocessing.split(*raw, held_out=np.zeros(len(raw[0]), dtype=np.bool_), method="l2")
     network = models.build(recipe, seed)
     train, validation = ((splits[f"x_{name}"], splits[f"y_{name}"]) for name in ("train", "val"))
-    training.fit(network, recipe, seed, train, validation)
+    with TemporaryDirectory() as folder:
+        checkpoint = Checkpoint(Path(folder, "checkpoint.npz"), "benchmark")
+        training.fit(network, recipe, seed, train, validation, checkpoint)
     predicted = models.probabilities(network, splits["x_test"]).argmax(axis=1)
     return float((predicted == splits["y_test"]).mean())
 

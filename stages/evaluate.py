@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from digits import artifacts, backend, evaluation, params, plots
+from digits import artifacts, backend, params
 from digits.errors import run_stage
 
 
@@ -13,7 +12,7 @@ def main() -> None:
     """Score the trained network on the normalized test images."""
     params.load()
     backend.start(threads=1)
-    from digits import models  # which imports Keras: once the params are checked, TensorFlow set
+    from digits import evaluation, models, plots  # heavy imports: once the params are checked, TensorFlow set
 
     about = artifacts.read_json(Path("data/raw/dataset.json"))
     with np.load("data/normalized.npz") as splits:
@@ -27,7 +26,7 @@ def main() -> None:
     metrics = {"dataset": about["name"], **scores, "parameters": network.count_params()}
     artifacts.write_json(Path("reports/metrics.json"), metrics)
     figures = {
-        "curves": plots.curves(pd.read_csv("reports/history.csv"), about["title"]),
+        "curves": plots.curves(artifacts.read_table(Path("reports/history.csv")), about["title"]),
         "confusion": plots.confusion(predictions, about["title"]),
         "mistakes": plots.mistakes(images, evaluation.mistakes(predictions), about["title"]),
         "calibration": plots.calibration(evaluation.calibration(labels, probabilities), about["title"]),

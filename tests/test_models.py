@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from digits import params, preprocessing
+from digits.checkpoints import Checkpoint
 from digits.errors import InputError
 from digits.idx import Bytes
 from digits.params import Recipe
@@ -42,7 +44,9 @@ def fit(recipe: Recipe, split: "Split", seed: int = 0) -> tuple[Any, Any]:
     from digits import models, training
 
     network = models.build(recipe, seed)
-    return network, training.fit(network, recipe, seed, split, nothing(split))
+    with TemporaryDirectory() as folder:
+        checkpoint = Checkpoint(Path(folder, "checkpoint.npz"), "test")
+        return network, training.fit(network, recipe, seed, split, nothing(split), checkpoint)
 
 
 def test_l2_is_the_tutorials_normalize(pixels: Bytes) -> None:
@@ -110,11 +114,11 @@ def test_trains_to_the_same_bits(recipe: Callable[..., Recipe], split: "Split") 
     assert history["epoch"].tolist() == [1, 2]
 
 
-def test_validation_scores_without_learning(recipe: Callable[..., Recipe], split: "Split") -> None:
+def test_validation_scores_without_learning(recipe: Callable[..., Recipe], split: "Split", tmp_path: Path) -> None:
     from digits import evaluation, models, training
 
     network = models.build(recipe(), seed=0)
-    history = training.fit(network, recipe(epochs=2), 0, split, split)
+    history = training.fit(network, recipe(epochs=2), 0, split, split, Checkpoint(tmp_path / "none.npz", "test"))
     without, _ = fit(recipe(epochs=2), split)
     for one, two in zip(network.get_weights(), without.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)

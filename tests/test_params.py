@@ -64,6 +64,7 @@ def test_the_chosen_recipe_is_at_hand(tmp_path: Path, content: dict[str, Any]) -
         ("recipes.tutorial.learning_rate", float("nan"), "must be a finite number, got nan"),
         ("recipes.tutorial.batch_size", -3, "must be greater than 0, got -3"),
         ("recipes.tutorial.epochs", 0, "must be greater than 0, got 0"),
+        ("recipes.tutorial.xla", 1, "must be a valid boolean, got 1"),
         ("recipes.tutorial.threads", 5000, "must be less than or equal to 1024, got 5000"),
     ],
 )
@@ -85,7 +86,7 @@ def test_lists_every_fault(tmp_path: Path, content: dict[str, Any]) -> None:
     del content["predict_sample"]
     content["fetch"] = "mnist"
     content["recipe"] = {}
-    keys = "architecture, hidden, optimizer, learning_rate, batch_size, epochs, threads"
+    keys = "architecture, hidden, optimizer, learning_rate, batch_size, epochs, threads, xla"
     assert sorted(complaints(tmp_path, content)) == [
         "fetch: must be a mapping, got 'mnist'",
         "predict_sample: is missing",

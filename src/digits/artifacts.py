@@ -73,3 +73,10 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write `table` as CSV without its index, numbers to six decimals."""
     with atomic(path) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read a CSV that `write_table` wrote."""
+    import pandas as pd  # which not all who write files need
+
+    return pd.read_csv(path)

@@ -69,6 +69,7 @@ class Recipe(Section):
     batch_size: Count
     epochs: Count
     threads: Annotated[int, Field(gt=0, le=1024)]
+    xla: bool
 
 
 class Params(Section):

@@ -63,7 +63,7 @@ def read() -> Results:
         epochs = len(timing.seconds)
         scores["training_seconds"] = timing.seconds[-1]
         scores["training_images_per_second"] = timing.images * epochs / timing.seconds[-1]
-    return Results(dataset, pd.read_csv("reports/history.csv"), scores, timing)
+    return Results(dataset, artifacts.read_table(Path("reports/history.csv")), scores, timing)
 
 
 def metrics(results: Results, start: int, model_id: str) -> list[Metric]:

@@ -29,8 +29,7 @@ class Timing:
 
 def record(model: Path, started: float, seconds: list[float], images: int) -> None:
     """Remember the training that gave `model`; the arguments are `Timing`'s."""
-    versions = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    timing = Timing(started, seconds, images, _cpu(), {"python": platform.python_version(), **versions})
+    timing = Timing(started, seconds, images, _cpu(), versions())
     artifacts.write_json(_path(model), asdict(timing))
 
 
@@ -38,6 +37,12 @@ def find(model: Path) -> Timing | None:
     """The training that gave `model`, or None if it took place elsewhere."""
     path = _path(model)
     return Timing(**artifacts.read_json(path)) if path.exists() else None
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that decide the numbers, by name."""
+    libraries = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"python": platform.python_version(), **libraries}
 
 
 def _path(model: Path) -> Path:

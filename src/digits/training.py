@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,11 +12,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from digits.checkpoints import Checkpoint
 from digits.errors import InputError
 from digits.params import Recipe
 from digits.preprocessing import Images
 
 Split = tuple[Images, NDArray[np.uint8]]  # normalized images (n, 28, 28) and their labels (n,)
+Variables = Sequence[keras.Variable]
 Batches = tuple[NDArray[np.int32], NDArray[np.float32]]  # each (steps, batch size); see `batches`
 
 OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
@@ -25,49 +27,82 @@ OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
 }
 
 
-def fit(network: keras.Model, recipe: Recipe, seed: int, train: Split, validation: Split) -> pd.DataFrame:
+def fit(
+    network: keras.Model, recipe: Recipe, seed: int, train: Split, validation: Split, checkpoint: Checkpoint
+) -> pd.DataFrame:
     """Train `network` in place, as `model.fit` would with sparse categorical cross-entropy.
 
     Args:
         network: takes normalized images and gives probabilities.
-        recipe: the optimizer and its learning rate, the batch size, the number of epochs.
+        recipe: the optimizer and its learning rate, the batch size, the number of epochs, whether XLA compiles.
         seed: of the order of the images, drawn anew for each epoch from the seed and the epoch alone.
-        train: the images to learn from; every one counts in every epoch.
+        train: the images to learn from; every one counts in every epoch. The array is used, not copied.
         validation: the images to score after each epoch; there may be none.
+        checkpoint: where each epoch's end is kept. What it has of this training is gone on from, to the same bits.
 
     Returns:
         A row an epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over the epoch while the
         weights changed, where there are validation images `val_loss` and `val_accuracy` after it, and the
-        `seconds` from the start to its end.
+        `seconds` that this and the epochs before it took.
 
     Raises:
         InputError: the loss is no longer a number.
     """
-    optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
-    train_epoch = _compiled(network, optimizer)
-    score = _compiled(network)
-    train_set = _resident(train)
-    validation_set = _resident(validation)
-    in_order = np.arange(len(validation[0]))
-
-    rows = []
     started = time.perf_counter()
-    progress = tqdm(range(1, recipe.epochs + 1), desc="train", unit="epoch")
-    for epoch in progress:
-        order = np.random.default_rng([seed, epoch]).permutation(len(train[0]))
-        loss, accuracy = train_epoch(*train_set, *batches(order, recipe.batch_size))
+    optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
+    optimizer.build(network.trainable_variables)
+    train_epoch = _training_pass(network, optimizer, xla=recipe.xla)
+    score_batch = _scoring(network)
+    images, labels = _resident(train)
+
+    variables = [*network.variables, *optimizer.variables]
+    rows = _restore(checkpoint, variables)
+    if rows:
+        started -= rows[-1]["seconds"]
+        tqdm.write(f"going on after epoch {len(rows)}, which a training that was interrupted had reached")
+    progress = tqdm(range(1, recipe.epochs + 1), desc="train", unit="epoch", initial=len(rows))
+    for epoch in range(len(rows) + 1, recipe.epochs + 1):
+        order = np.random.default_rng([seed, epoch]).permutation(len(labels))
+        loss, accuracy = (float(mean) for mean in train_epoch(images, labels, *batches(order, recipe.batch_size)))
         if not math.isfinite(loss):
             raise InputError(
-                f"training diverged: the loss of epoch {epoch} is {float(loss)} at learning rate "
+                f"training diverged: the loss of epoch {epoch} is {loss} at learning rate "
                 f"{recipe.learning_rate}; lower the recipe's learning_rate"
             )
-        row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
-        if len(in_order):
-            loss, accuracy = score(*validation_set, *batches(in_order, 1000))
-            row |= {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+        row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, **_validated(score_batch, validation)}
         rows.append({**row, "seconds": time.perf_counter() - started})
-        progress.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"})
-    return pd.DataFrame(rows)
+        _keep(checkpoint, variables, rows)
+        progress.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"}, refresh=False)
+        progress.update()
+    progress.close()
+    return pd.DataFrame(rows).astype({"epoch": int})
+
+
+def _keep(checkpoint: Checkpoint, variables: Variables, rows: list[dict[str, float]]) -> None:
+    state = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
+    checkpoint.save({**state, **{f"rows_{name}": np.array([row[name] for row in rows]) for name in rows[0]}})
+
+
+def _restore(checkpoint: Checkpoint, variables: Variables) -> list[dict[str, float]]:
+    """Bring the variables to where the checkpoint has them, and give the rows of the epochs until there."""
+    kept = checkpoint.load()
+    if kept is None:
+        return []
+    for number, variable in enumerate(variables):
+        variable.assign(kept[f"variable_{number}"])
+    columns = {name.removeprefix("rows_"): values for name, values in kept.items() if name.startswith("rows_")}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
+
+
+def _validated(score_batch: Callable[..., Any], validation: Split, batch_size: int = 1000) -> dict[str, float]:
+    """`val_loss` and `val_accuracy`, or nothing where there are no validation images."""
+    images, labels = validation
+    if not len(labels):
+        return {}
+    starts = range(0, len(labels), batch_size)
+    sums = [score_batch(images[at : at + batch_size], labels[at : at + batch_size]) for at in starts]
+    loss, hits = np.sum(np.array(sums, dtype=np.float64), axis=0) / len(labels)
+    return {"val_loss": float(loss), "val_accuracy": float(hits)}
 
 
 def batches(order: NDArray[np.int64], batch_size: int) -> Batches:
@@ -90,28 +125,32 @@ def batches(order: NDArray[np.int64], batch_size: int) -> Batches:
 
 
 def _resident(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+    """The split as tensors. The images stay where they are: to copy them would take longer than an epoch."""
     images, labels = split
-    return tf.constant(images), tf.constant(labels, dtype=tf.int32)
+    tensor = tf.experimental.dlpack.from_dlpack(np.ascontiguousarray(images).__dlpack__())
+    return tensor, tf.constant(labels, dtype=tf.int32)
 
 
-def _compiled(network: keras.Model, optimizer: keras.Optimizer | None = None) -> Callable[..., Any]:
-    """One compiled pass over batches that gives the mean loss and accuracy; with an optimizer it learns."""
+def _losses_and_hits(labels: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """For each image, the cross-entropy (nats), and 1 if the answer is right, else 0; both (n,)."""
+    losses = keras.losses.sparse_categorical_crossentropy(labels, outputs)
+    hits = tf.argmax(outputs, axis=-1, output_type=labels.dtype) == labels
+    return losses, tf.cast(hits, losses.dtype)
+
+
+def _training_pass(network: keras.Model, optimizer: keras.Optimizer, *, xla: bool) -> Callable[..., Any]:
+    """One compiled pass over an epoch's batches, which learns and gives the mean loss and accuracy."""
     weights = network.trainable_variables
-    if optimizer:
-        optimizer.build(weights)
 
     def step(images: tf.Tensor, labels: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            outputs = network(images, training=optimizer is not None)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, outputs)
+            losses, hits = _losses_and_hits(labels, network(images, training=True))
             total = tf.reduce_sum(losses * counts)
             mean = total / tf.reduce_sum(counts)
-        if optimizer:
-            optimizer.apply(tape.gradient(mean, weights), weights)
-        hits = tf.cast(tf.argmax(outputs, axis=-1, output_type=tf.int32) == labels, counts.dtype)
+        optimizer.apply(tape.gradient(mean, weights), weights)
         return total, tf.reduce_sum(hits * counts)
 
-    @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=xla, autograph=False)  # type: ignore[untyped-decorator]
     def epoch(
         images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, counts: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -127,3 +166,17 @@ def _compiled(network: keras.Model, optimizer: keras.Optimizer | None = None) ->
         return loss / examples, hits / examples
 
     return epoch  # type: ignore[no-any-return]
+
+
+def _scoring(network: keras.Model) -> Callable[..., Any]:
+    """The sums of losses and hits over a batch, as a compiled graph.
+
+    Not by XLA: its compilation would take ten times as long as all the scoring of a training does.
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def score(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        losses, hits = _losses_and_hits(tf.cast(labels, tf.int32), network(images, training=False))
+        return tf.reduce_sum(losses), tf.reduce_sum(hits)
+
+    return score  # type: ignore[no-any-return]
