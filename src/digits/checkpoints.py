@@ -39,7 +39,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path) as kept:
+            with self.path.open("rb") as file, np.load(file) as kept:
                 arrays = dict(kept)
         except (EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
             tqdm.write(f"the checkpoint {self.path} is ignored, it cannot be read: {error}")
