@@ -17,12 +17,12 @@ def main() -> None:
         "fetch": settings.fetch,
         "normalize": settings.normalize,
         "train": settings.train,
+        f"recipes.{settings.train.recipe}": settings.recipe,
         "predict_sample": settings.predict_sample,
     }
-    knobs = {f"{name}.{key}": value for name, section in sections.items() for key, value in section}
-    knobs |= {f"train.{key}": value for key, value in settings.recipe.model_dump(mode="json").items()}
+    params_here = {name: section.model_dump(mode="json") for name, section in sections.items()}
     STAMP.unlink(missing_ok=True)  # DVC leaves a persistent output: should publishing fail, the next repro tries again
-    state = tracking.publish(knobs, Path("dvc.lock"))
+    state = tracking.publish(params_here, Path("dvc.lock"))
     artifacts.write_json(STAMP, {"state": state.fingerprint})
 
 

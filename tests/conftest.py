@@ -1,10 +1,23 @@
 """What the tests share: a backend that is started once, and images made here."""
 
+import os
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from clones import STAGES, Clone, clone
 from digits.idx import Bytes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_surroundings() -> Iterator[None]:
+    """No test publishes to the user's tracking server, or believes itself in the user's experiment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("MLFLOW_", "DVC_")):
+                patch.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -194,6 +194,24 @@ def test_addresses_in_the_configuration_are_renumbered() -> None:
     assert renumbered == {"layers": [{"shared_object_id": 0}, {"x": {"shared_object_id": 1}}, {"shared_object_id": 0}]}
 
 
+@pytest.mark.parametrize("xla", [True, False])
+def test_images_may_lie_anywhere_in_memory(recipe: Callable[..., Recipe], split: "Split", xla: bool) -> None:
+    """TensorFlow's kernels abort the process over memory that is not aligned, as np.load gives it."""
+    images, labels = split
+    room = np.empty(images.nbytes + 128, dtype=np.uint8)
+    start = -room.ctypes.data % 64 + 16
+    shifted = room[start : start + images.nbytes].view(np.float32).reshape(images.shape)
+    shifted[...] = images
+    _, history = fit(recipe(xla=xla, epochs=1), (shifted, labels))
+    _, expected = fit(recipe(xla=xla, epochs=1), split)
+    assert history["loss"][0] == expected["loss"][0]
+
+
+def test_a_last_step_that_breaks_the_weights_stops_the_training(recipe: Callable[..., Recipe], split: "Split") -> None:
+    with pytest.raises(InputError, match="training diverged"):
+        fit(recipe(learning_rate=1e38, optimizer="sgd", batch_size=64, epochs=1), (split[0] * 1e20, split[1]))
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_loss_that_is_no_number_stops_the_training(
     recipe: Callable[..., Recipe], split: "Split", optimizer: str

@@ -24,7 +24,8 @@ def register(client: MlflowClient, tmp_path: Path) -> Callable[..., str]:
 
     def register(accuracy: float, split: str = "same", run: str | None = None) -> str:
         run_id: str = run or client.create_run(experiment).info.run_id
-        model = client.create_logged_model(experiment, "classifier", run_id)
+        found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+        model = found[0] if found else client.create_logged_model(experiment, "classifier", run_id)
         client.finalize_logged_model(model.model_id, "READY")
         tags = {"validation_accuracy": str(accuracy), "validation_split": split}
         registry.register(client, run_id, model.model_id, "A state", tags)
@@ -62,6 +63,16 @@ def test_a_run_has_one_version(client: MlflowClient, register: Callable[..., str
     run = register(0.97)
     register(0.97, run=run)
     assert len(client.search_model_versions("name = 'digits'")) == 1
+
+
+def test_a_champion_of_ones_own_choice_is_no_obstacle(client: MlflowClient, register: Callable[..., str]) -> None:
+    register(0.97)
+    model = client.create_logged_model("0", "by hand")
+    client.finalize_logged_model(model.model_id, "READY")
+    mine = client.create_model_version("digits", f"models:/{model.model_id}")
+    client.set_registered_model_alias("digits", "champion", mine.version)
+    register(0.96)
+    assert champion(client) == "1"
 
 
 def test_a_deleted_champion_is_replaced(client: MlflowClient, register: Callable[..., str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from digits import state
+from digits.errors import InputError
 
 CODE = b"print()\n"
 
@@ -50,6 +51,16 @@ def test_params_and_outputs_make_the_state(tmp_path: Path) -> None:
     assert fingerprint(track="other") == same, "what track leaves is no part of what it publishes"
     assert fingerprint(code=b"other") == same, "other code that led to the same is the same state"
     assert len({same, fingerprint(out="other"), fingerprint(epochs=3)}) == 3
+
+
+def test_stages_that_did_not_run_on_each_other_are_refused(tmp_path: Path) -> None:
+    path = lock(tmp_path)
+    content = YAML(typ="safe").load(path)
+    content["stages"]["evaluate"] = {"deps": [{"path": "data/model.keras", "md5": "of before"}], "outs": []}
+    with path.open("w") as file:
+        YAML(typ="safe").dump(content, file)
+    with pytest.raises(InputError, match=r"data/model.keras has changed since a stage used it; .* dvc repro"):
+        state.read(path, until="track")
 
 
 def test_the_commits_code_is_clean(repository: Path) -> None:

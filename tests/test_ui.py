@@ -6,53 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
-import numpy as np
-import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from mlflow import MlflowClient
-from ruamel.yaml import YAML
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 import browser
-from digits import artifacts, idx, plots, tracking
-
-
-def make_tree(root: Path, epochs: int, accuracy: float) -> None:
-    """What the stages before `track` would leave, made up and small, as of MNIST."""
-    scores = {"precision": accuracy, "recall": accuracy, "f1": accuracy}
-    metrics = {
-        "dataset": "mnist",
-        "accuracy": accuracy,
-        "loss": 1 - accuracy,
-        "errors": 7,
-        "expected_calibration_error": 0.01,
-        "per_class": {str(label): scores for label in range(10)},
-        "parameters": 118282,
-    }
-    artifacts.write_json(root / "reports/metrics.json", metrics)
-    artifacts.write_json(root / "reports/prediction.json", {"index": 1000})
-    steps = np.arange(1, epochs + 1)
-    history = {"epoch": steps, "loss": 1 / steps, "accuracy": 1 - 0.1 / steps}
-    history |= {"val_loss": 1 / steps, "val_accuracy": accuracy - 0.1 / steps}
-    artifacts.write_table(root / "reports/history.csv", pd.DataFrame(history))
-    figure = Figure(figsize=(2, 2))
-    figure.subplots().plot([0, 1])
-    plots.save(figure, root / "reports/plots/curves.png")
-    artifacts.write_table(root / "data/predictions.csv", pd.DataFrame({"actual": [1, 2], "predicted": [1, 3]}))
-    images = np.zeros((4, 28, 28), np.float32)
-    splits = {f"{array}_{split}": images for split in ("train", "val", "test") for array in "xy"}
-    artifacts.write_arrays(root / "data/normalized.npz", **splits)
-    artifacts.write_gzip(root / "data/raw" / idx.TEST_IMAGES, idx.encode(images.astype(np.uint8)))
-    artifacts.write_bytes(root / "data/model.keras", b"weights after %d epochs" % epochs)
-    (root / "params.yaml").touch()
-    params = {"normalize": {"validation_size": 5000, "validation_seed": 0}, "train": {"recipe": "tutorial"}}
-    outs = [{"path": "data/raw", "md5": "aa"}, {"path": "data/model.keras", "md5": str(epochs)}]
-    stages = {"train": {"params": {"params.yaml": params}, "deps": [], "outs": outs}}
-    with (root / "dvc.lock").open("w") as file:
-        YAML(typ="safe").dump({"stages": stages}, file)
+import made_up
+from digits import tracking
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +25,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.chdir(root)
     try:
         for epochs, accuracy in ((3, 0.9612), (5, 0.9734)):
-            make_tree(root, epochs, accuracy)
-            tracking.publish({"fetch.dataset": "mnist", "train.epochs": epochs}, Path("dvc.lock"))
+            tracking.publish(made_up.make_tree(root, epochs, accuracy), Path("dvc.lock"))
         yield root
     finally:
         os.chdir(before)

@@ -35,20 +35,23 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
     versions = {str(version.version): version for version in client.search_model_versions(f"name = '{NAME}'")}
-    mine = next((version for version in versions.values() if version.run_id == run_id), None)
+    source = f"models:/{model_id}"
+    mine = next((version for version in versions.values() if version.source == source), None)
     if mine is None:
-        source = f"models:/{model_id}"
         mine = client.create_model_version(
             NAME, source, run_id, tags=dict(tags), description=description, model_id=model_id
         )
         versions[str(mine.version)] = mine
     reigning = str(client.get_registered_model(NAME).aliases.get(CHAMPION))
-    best = str(_best(versions.values(), versions.get(reigning, mine)).version)
+    # A champion that somebody registered by hand has no tags to be compared by.
+    comparable = [version for version in versions.values() if version.tags.keys() >= tags.keys()]
+    peer = next((version for version in comparable if str(version.version) == reigning), mine)
+    best = str(_best(comparable, peer).version)
     if best != reigning:
         client.set_registered_model_alias(NAME, CHAMPION, best)
 
 
 def _best(versions: Iterable[ModelVersion], peer: ModelVersion) -> ModelVersion:
     """The best of the versions with `peer`'s validation split; of equals, the oldest."""
-    peers = [version for version in versions if version.tags.get("validation_split") == peer.tags["validation_split"]]
+    peers = [version for version in versions if version.tags["validation_split"] == peer.tags["validation_split"]]
     return max(peers, key=lambda version: (float(version.tags["validation_accuracy"]), -int(version.version)))

@@ -85,6 +85,14 @@ def metrics(results: Results, start: int, model_id: str) -> list[Metric]:
     return shown
 
 
+def params(state: State) -> dict[str, object]:
+    """Every parameter of the state by a dotted name; those of the chosen recipe stand beside train's own."""
+    sections = dict(state.params)
+    recipe = sections.pop(f"recipes.{sections['train']['recipe']}")
+    sections["train"] = sections["train"] | recipe
+    return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+
+
 def tags(state: State, results: Results) -> dict[str, str]:
     """Where the state came from: commit, dataset, model, and the machine that trained it, if it was this one."""
     shown = {

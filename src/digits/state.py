@@ -10,6 +10,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from digits.errors import InputError
+
 
 @dataclass(frozen=True)
 class State:
@@ -33,17 +35,23 @@ class State:
 
 
 def read(lock: Path, *, until: str) -> State:
-    """The state that `lock`, a dvc.lock, holds without the stage `until`, which is the one that asks."""
+    """The state that `lock`, a dvc.lock, holds without the stage `until`, which is the one that asks.
+
+    Raises:
+        InputError: the stages there were not run on each other's outputs.
+    """
     stages = YAML(typ="safe").load(lock)["stages"]
     stages.pop(until, None)
     params: dict[str, Any] = {}
     outs: dict[str, str] = {}
-    code: dict[str, str] = {}
+    deps: list[tuple[str, str]] = []
     for stage in stages.values():
         params |= stage.get("params", {}).get("params.yaml", {})
         outs |= {out["path"]: out["md5"] for out in stage["outs"]}
-        code |= {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"].endswith(".py")}
-    return State(params, outs, code)
+        deps += [(dep["path"], dep["md5"]) for dep in stage["deps"]]
+    if stale := [path for path, md5 in deps if outs.get(path, md5) != md5]:
+        raise InputError(f"{lock}: {stale[0]} has changed since a stage used it; run the whole pipeline: dvc repro")
+    return State(params, outs, code={path: md5 for path, md5 in deps if path.endswith(".py")})
 
 
 def commit() -> str | None:

@@ -34,37 +34,38 @@ from digits.state import State
 FILES = ("params.yaml", "dvc.lock", "reports/metrics.json", "reports/history.csv", "reports/prediction.json")
 PLOTS = Path("reports/plots")
 
+SQLITE = "sqlite:///"
+
 STATE_TAG = "digits.state"
 EXPERIMENTS_TAG = "dvc.experiments"
 
 METRICS_AT_ONCE = 1000  # a server refuses more
 
-# Together under the 30 s that an absent server may cost: two tries of 8 s each and a pause.
-PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-}
+# Under the 30 s that an absent server may cost. One try only: MLflow would send again what makes a run, and a slow
+# server make two; the next `dvc repro` is the second try.
+PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
-def publish(knobs: Mapping[str, object], lock: Path) -> State:
+def publish(params: Mapping[str, Mapping[str, object]], lock: Path) -> State:
     """Publish the state that `lock`, the dvc.lock here, holds: a new run, or the one that it has, completed.
 
     Args:
-        knobs: every parameter, by the name that MLflow shows.
+        params: the sections of params.yaml that the stages read, by the keys that dvc.lock has for them.
         lock: the path of dvc.lock.
 
     Returns:
         The state.
 
     Raises:
-        InputError: the tracking server cannot be used; nothing is lost.
+        InputError: `params` are not those of the state, or the tracking server cannot be used; nothing is lost.
     """
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     state, results = states.read(lock, until="track"), run_content.read()
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{workspace.root()}/mlflow.db"
+    if params != state.params:
+        raise InputError(f"params.yaml is not what {lock} holds; run the whole pipeline: dvc repro")
+    uri = _store()
     try:
         with _alone():
             mlflow.set_tracking_uri(uri)  # of the process, since the registry looks a model up by no other
@@ -72,13 +73,19 @@ def publish(knobs: Mapping[str, object], lock: Path) -> State:
             with chdir(workspace.root()):  # where a new database says that its default experiment's artifacts are
                 experiment_id = _experiment(client, uri)
             run = _run_of(client, experiment_id, state, results)
-            _log(client, run, state, results, knobs)
+            _log(client, run, state, results)
     except MlflowException as error:
         raise InputError(
             f"MLflow at {uri} cannot be used: {' '.join(str(error).split())[:300]}\n"
             "Model, metrics and plots are safe with DVC; once MLflow answers, publish them by: dvc repro"
         ) from error
     return state
+
+
+def _store() -> str:
+    """The URI that MLFLOW_TRACKING_URI names, else mlflow.db at the root. A database's relative path starts there."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or SQLITE + "mlflow.db"
+    return SQLITE + str(workspace.root() / uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else uri
 
 
 @contextmanager
@@ -125,11 +132,11 @@ def _run_of(client: MlflowClient, experiment_id: str, state: State, results: Res
     return run
 
 
-def _log(client: MlflowClient, run: Run, state: State, results: Results, knobs: Mapping[str, object]) -> None:
+def _log(client: MlflowClient, run: Run, state: State, results: Results) -> None:
     """Give the run all that belongs to it. Whatever is there already stays or is replaced; nothing doubles."""
     run_id = run.info.run_id
     model = _logged_model(client, run, results)
-    _log_values(client, run, state, results, knobs, model)
+    _log_values(client, run, state, results, model)
     client.log_inputs(run_id, run_content.datasets(results.dataset))
     for path in FILES:
         client.log_artifact(run_id, path)
@@ -153,13 +160,12 @@ def _log(client: MlflowClient, run: Run, state: State, results: Results, knobs: 
         client.set_terminated(run_id, end_time=ended)
 
 
-def _log_values(
-    client: MlflowClient, run: Run, state: State, results: Results, knobs: Mapping[str, object], model: LoggedModel
-) -> None:
+def _log_values(client: MlflowClient, run: Run, state: State, results: Results, model: LoggedModel) -> None:
     """Log what the run lacks of its parameters and metrics, and set its tags."""
     # MLflow never changes a parameter, not even its spelling.
-    params = [Param(key, str(value)) for key, value in knobs.items() if key not in run.data.params]
-    metrics = _missing(client, run, run_content.metrics(results, run.info.start_time, model.model_id))
+    knobs = run_content.params(state).items()
+    params = [Param(key, str(value)) for key, value in knobs if key not in run.data.params]
+    metrics = _missing(client, run, model.model_id, run_content.metrics(results, run.info.start_time, model.model_id))
     tags = run_content.tags(state, results)
     if results.timing is None and run_content.NOTE_TAG in run.data.tags:
         del tags[run_content.NOTE_TAG]  # it may know how long the training took; this machine does not
@@ -185,11 +191,19 @@ def _logged_model(client: MlflowClient, run: Run, results: Results) -> LoggedMod
     return model
 
 
-def _missing(client: MlflowClient, run: Run, metrics: list[Metric]) -> list[Metric]:
-    """Those of `metrics` that the run has no value of at their step."""
-    logged = {
-        (metric.key, metric.step)
+def _missing(client: MlflowClient, run: Run, model_id: str, metrics: list[Metric]) -> list[Metric]:
+    """Those of `metrics` that the run, or the model if it is theirs, has no value of at their step."""
+    times = {
+        (metric.key, metric.step): metric.timestamp
         for key in client.get_run(run.info.run_id).data.metrics
         for metric in client.get_metric_history(run.info.run_id, key)
     }
-    return [metric for metric in metrics if (metric.key, metric.step) not in logged]
+    of_model = {metric.key for metric in client.get_logged_model(model_id).metrics or []}
+    missing = []
+    for metric in metrics:
+        time_there = times.get((metric.key, metric.step))
+        if time_there is None or (metric.model_id and metric.key not in of_model):
+            # At the time that the run may have it at, or it would be there twice.
+            when = metric.timestamp if time_there is None else time_there
+            missing.append(Metric(metric.key, metric.value, when, metric.step, model_id=metric.model_id))
+    return missing

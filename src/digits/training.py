@@ -18,6 +18,8 @@ from digits.params import Recipe
 from digits.preprocessing import Images
 
 Split = tuple[Images, NDArray[np.uint8]]  # normalized images (n, 28, 28) and their labels (n,)
+ALIGNMENT = 64  # bytes
+
 Variables = Sequence[keras.Variable]
 Batches = tuple[NDArray[np.int32], NDArray[np.float32]]  # each (steps, batch size); see `batches`
 
@@ -36,7 +38,7 @@ def fit(
         network: takes normalized images and gives probabilities.
         recipe: the optimizer and its learning rate, the batch size, the number of epochs, whether XLA compiles.
         seed: of the order of the images, drawn anew for each epoch from the seed and the epoch alone.
-        train: the images to learn from; every one counts in every epoch. The array is used, not copied.
+        train: the images to learn from; every one counts in every epoch.
         validation: the images to score after each epoch; there may be none.
         checkpoint: where each epoch's end is kept. What it has of this training is gone on from, to the same bits.
 
@@ -64,7 +66,8 @@ def fit(
     for epoch in range(len(rows) + 1, recipe.epochs + 1):
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
         loss, accuracy = (float(mean) for mean in train_epoch(images, labels, *batches(order, recipe.batch_size)))
-        if not math.isfinite(loss):
+        # The loss is of the weights before the last step, which may have been the one that broke them.
+        if not (math.isfinite(loss) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
             raise InputError(
                 f"training diverged: the loss of epoch {epoch} is {loss} at learning rate "
                 f"{recipe.learning_rate}; lower the recipe's learning_rate"
@@ -125,10 +128,19 @@ def batches(order: NDArray[np.int64], batch_size: int) -> Batches:
 
 
 def _resident(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    """The split as tensors. The images stay where they are: to copy them would take longer than an epoch."""
+    """The split as tensors. TensorFlow takes the images where they are: its own copy takes longer than an epoch."""
     images, labels = split
-    tensor = tf.experimental.dlpack.from_dlpack(np.ascontiguousarray(images).__dlpack__())
+    tensor = tf.experimental.dlpack.from_dlpack(_aligned(images).__dlpack__())
     return tensor, tf.constant(labels, dtype=tf.int32)
+
+
+def _aligned(values: NDArray[Any]) -> NDArray[Any]:
+    """`values` in a place that begins where TensorFlow's kernels insist that memory begins; elsewhere they abort."""
+    room = np.empty(values.nbytes + ALIGNMENT, dtype=np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    aligned = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    aligned[...] = values
+    return aligned
 
 
 def _losses_and_hits(labels: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
