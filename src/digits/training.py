@@ -18,8 +18,6 @@ from digits.params import Recipe
 from digits.preprocessing import Images
 
 Split = tuple[Images, NDArray[np.uint8]]  # normalized images (n, 28, 28) and their labels (n,)
-ALIGNMENT = 64  # bytes
-
 Variables = Sequence[keras.Variable]
 Batches = tuple[NDArray[np.int32], NDArray[np.float32]]  # each (steps, batch size); see `batches`
 
@@ -27,6 +25,8 @@ OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
     "adam": keras.optimizers.Adam,
     "sgd": keras.optimizers.SGD,
 }
+
+ALIGNMENT = 64  # bytes, at whose multiples TensorFlow's kernels want memory to begin
 
 
 def fit(
@@ -48,7 +48,7 @@ def fit(
         `seconds` that this and the epochs before it took.
 
     Raises:
-        InputError: the loss is no longer a number.
+        InputError: the loss or a weight is no longer a finite number.
     """
     started = time.perf_counter()
     optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
@@ -69,8 +69,8 @@ def fit(
         # The loss is of the weights before the last step, which may have been the one that broke them.
         if not (math.isfinite(loss) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
             raise InputError(
-                f"training diverged: the loss of epoch {epoch} is {loss} at learning rate "
-                f"{recipe.learning_rate}; lower the recipe's learning_rate"
+                f"training diverged in epoch {epoch}: loss {loss} at learning rate {recipe.learning_rate}; "
+                "lower the recipe's learning_rate"
             )
         row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, **_validated(score_batch, validation)}
         rows.append({**row, "seconds": time.perf_counter() - started})
@@ -135,7 +135,7 @@ def _resident(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _aligned(values: NDArray[Any]) -> NDArray[Any]:
-    """`values` in a place that begins where TensorFlow's kernels insist that memory begins; elsewhere they abort."""
+    """A copy of `values` that is aligned: over memory that is not, TensorFlow's kernels abort the process."""
     room = np.empty(values.nbytes + ALIGNMENT, dtype=np.uint8)
     start = -room.ctypes.data % ALIGNMENT
     aligned = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
