@@ -102,7 +102,7 @@ def test_learns_as_keras_does(recipe: Callable[..., Recipe], split: "Split", opt
     order = np.random.default_rng([4, 1]).permutation(64)
     told = theirs.fit(images[order], labels[order], batch_size=24, shuffle=False, verbose=0).history
     for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(our, their, atol=1e-6)
+        np.testing.assert_allclose(our, their, atol=1e-5)  # three steps move them by 3e-3
     assert history["loss"][0] == pytest.approx(told["loss"][0], abs=1e-5)
     assert history["accuracy"][0] == pytest.approx(told["accuracy"][0], abs=1e-6)
 
