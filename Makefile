@@ -54,7 +54,7 @@ lint: $(DEVELOPMENT) ## check params.yaml, style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench-accuracy: $(DEVELOPMENT) ## compare the accuracy with the tutorial's own lines, over five seeds
+bench-accuracy: $(DEVELOPMENT) ## compare the accuracy with the tutorial's own lines, over five runs
 	@PYTHONPATH=src $(BIN)/python benchmarks/accuracy.py
 
 check: lint test ## everything that must pass: the one gate, here and in CI

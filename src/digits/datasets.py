@@ -134,10 +134,8 @@ class Published:
             contents[FILES[0]] = _within(FIRST_ANSWER_SECONDS, lambda: verified(FILES[0]))
             for file in FILES[1:]:
                 contents[file] = verified(file)
-        except (
-            OSError,
-            ValueError,
-        ) as error:  # requests' errors are OSErrors; pooch's of a digest a ValueError
+        # Errors of requests are OSErrors; pooch's of a digest is a ValueError.
+        except (OSError, ValueError) as error:
             raise _SourceError(_reason(error)) from error
         return contents
 

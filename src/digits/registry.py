@@ -34,17 +34,17 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     except MlflowException as error:
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
-    versions = {str(version.version): version for version in client.search_model_versions(f"name = '{NAME}'")}
+    versions = list(client.search_model_versions(f"name = '{NAME}'"))
     source = f"models:/{model_id}"
-    mine = next((version for version in versions.values() if version.source == source), None)
+    mine = next((version for version in versions if version.source == source), None)
     if mine is None:
         mine = client.create_model_version(
             NAME, source, run_id, tags=dict(tags), description=description, model_id=model_id
         )
-        versions[str(mine.version)] = mine
+        versions.append(mine)
     reigning = str(client.get_registered_model(NAME).aliases.get(CHAMPION))
     # A champion that somebody registered by hand has no tags to be compared by.
-    comparable = [version for version in versions.values() if version.tags.keys() >= tags.keys()]
+    comparable = [version for version in versions if version.tags.keys() >= tags.keys()]
     peer = next((version for version in comparable if str(version.version) == reigning), mine)
     best = str(_best(comparable, peer).version)
     if best != reigning:

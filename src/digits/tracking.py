@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import mlflow
-import pandas as pd
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import (
@@ -141,7 +140,7 @@ def _log(client: MlflowClient, run: Run, state: State, results: Results) -> None
     for path in FILES:
         client.log_artifact(run_id, path)
     client.log_artifacts(run_id, str(PLOTS), "plots")
-    table = pd.read_csv("data/predictions.csv").to_dict(orient="split", index=False)
+    table = artifacts.read_table(Path("data/predictions.csv")).to_dict(orient="split", index=False)
     client.log_dict(run_id, table, "predictions.json")
     if model.status != LoggedModelStatus.READY:
         with TemporaryDirectory() as folder:
