@@ -2,9 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from digits import artifacts, params, plots
 from digits.errors import InputError, run_stage
 
@@ -13,8 +10,9 @@ def main() -> None:
     """Look one test image up in the probabilities that evaluate kept."""
     index = params.load().predict_sample.index
     about = artifacts.read_json(Path("data/raw/dataset.json"))
-    with np.load("data/normalized.npz") as splits, np.load("data/probabilities.npz") as kept:
-        images, labels, probabilities = splits["x_test"], splits["y_test"], kept["probabilities"]
+    splits = artifacts.map_arrays(Path("data/normalized.npz"))
+    images, labels = splits["x_test"], splits["y_test"]
+    probabilities = artifacts.map_arrays(Path("data/probabilities.npz"))["probabilities"]
     if not 0 <= index < len(labels):
         allowed = f"must be from 0 to {len(labels) - 1}, the test images of {about['title']}"
         raise InputError(f"params.yaml: predict_sample.index: {allowed}, got {index}")
@@ -29,7 +27,7 @@ def main() -> None:
     artifacts.write_json(Path("reports/prediction.json"), answer)
     figure = plots.prediction(images[index], probabilities[index], label, index, about["title"])
     plots.save(figure, Path("reports/plots/prediction.png"))
-    table = pd.DataFrame({"digit": range(len(probabilities[index])), "probability": probabilities[index]})
+    table = {"digit": range(len(probabilities[index])), "probability": probabilities[index]}
     artifacts.write_table(Path("data/sample.csv"), table)
     print(f"test image {index}: predicted {prediction}, labelled {label}")
 

@@ -3,8 +3,6 @@
 import time
 from pathlib import Path
 
-import numpy as np
-
 from digits import artifacts, backend, checkpoints, params, timings
 from digits.errors import run_stage
 
@@ -18,15 +16,14 @@ def main() -> None:
     backend.start(recipe.threads)
     from digits import models, training  # which import Keras: once the params are checked, TensorFlow set
 
-    with np.load(DATA) as splits:
-        train = splits["x_train"], splits["y_train"]
-        validation = splits["x_val"], splits["y_val"]
+    splits = artifacts.map_arrays(DATA)
+    train, validation = ((splits[f"x_{name}"], splits[f"y_{name}"]) for name in ("train", "val"))
 
     network = models.build(recipe, seed)
     code = [Path(module.__file__ or "") for module in (backend, models, training)]
     checkpoint = checkpoints.of_training({"seed": seed, **recipe.model_dump(mode="json")}, DATA, code)
     history = training.fit(network, recipe, seed, train, validation, checkpoint)
-    seconds = history.pop("seconds").tolist()
+    seconds = history.pop("seconds")
     started = time.time() - seconds[-1]
     artifacts.write_table(Path("reports/history.csv"), history)
     models.save(models.with_normalization(network, settings.normalize.method), MODEL)

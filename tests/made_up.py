@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
@@ -30,11 +29,11 @@ def make_tree(root: Path, epochs: int, accuracy: float) -> dict[str, dict[str, A
     steps = np.arange(1, epochs + 1)
     history = {"epoch": steps, "loss": 1 / steps, "accuracy": 1 - 0.1 / steps}
     history |= {"val_loss": 1 / steps, "val_accuracy": accuracy - 0.1 / steps}
-    artifacts.write_table(root / "reports/history.csv", pd.DataFrame(history))
+    artifacts.write_table(root / "reports/history.csv", history)
     figure = Figure(figsize=(2, 2))
     figure.subplots().plot([0, 1])
     plots.save(figure, root / "reports/plots/curves.png")
-    artifacts.write_table(root / "data/predictions.csv", pd.DataFrame({"actual": [1, 2], "predicted": [1, 3]}))
+    artifacts.write_table(root / "data/predictions.csv", {"actual": [1, 2], "predicted": [1, 3]})
     images = np.zeros((4, 28, 28), np.float32)
     splits = {f"{array}_{split}": images for split in ("train", "val", "test") for array in "xy"}
     artifacts.write_arrays(root / "data/normalized.npz", **splits)

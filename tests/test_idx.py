@@ -13,13 +13,18 @@ TWO_IMAGES = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(r
 THREE_LABELS = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9])
 
 
+def zipped(content: bytes) -> bytes:
+    """Undated: the parameters of a test name it, and every process must have the same."""
+    return gzip.compress(content, mtime=0)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "file.gz"
 
 
 def test_reads_images_by_hand(path: Path) -> None:
-    path.write_bytes(gzip.compress(TWO_IMAGES))
+    path.write_bytes(zipped(TWO_IMAGES))
     images = idx.read_images(path)
     assert images.shape == (2, 28, 28)
     assert images.dtype == np.uint8
@@ -28,7 +33,7 @@ def test_reads_images_by_hand(path: Path) -> None:
 
 
 def test_reads_labels_by_hand(path: Path) -> None:
-    path.write_bytes(gzip.compress(THREE_LABELS))
+    path.write_bytes(zipped(THREE_LABELS))
     assert idx.read_labels(path).tolist() == [7, 0, 9]
 
 
@@ -39,16 +44,16 @@ def test_encodes_what_it_reads() -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (gzip.compress(TWO_IMAGES)[:-9], "is not a whole gzip file"),
+        (zipped(TWO_IMAGES)[:-9], "is not a whole gzip file"),
         (TWO_IMAGES, "is not a whole gzip file"),
-        (gzip.compress(TWO_IMAGES[:10]), "must have a header of 16 bytes, got 10"),
-        (gzip.compress(b"\0\0\x0d\x03" + TWO_IMAGES[4:]), "magic number 0x00000803, got 0x00000d03"),
-        (gzip.compress(THREE_LABELS + bytes(9)), "magic number 0x00000803, got 0x00000801"),
-        (gzip.compress(TWO_IMAGES[:-1]), "must have 1568 values after its header, got 1567"),
-        (gzip.compress(TWO_IMAGES + b"\0"), "must have 1568 values after its header, got 1569"),
-        (gzip.compress(TWO_IMAGES[:7] + b"\xff" * 9), "values after its header"),
-        (gzip.compress(bytes([0, 0, 8, 3]) + bytes(12)), "is empty"),
-        (gzip.compress(idx.encode(np.zeros((2, 8, 8), np.uint8))), "images must be 28 x 28, got 8 x 8"),
+        (zipped(TWO_IMAGES[:10]), "must have a header of 16 bytes, got 10"),
+        (zipped(b"\0\0\x0d\x03" + TWO_IMAGES[4:]), "magic number 0x00000803, got 0x00000d03"),
+        (zipped(THREE_LABELS + bytes(9)), "magic number 0x00000803, got 0x00000801"),
+        (zipped(TWO_IMAGES[:-1]), "must have 1568 values after its header, got 1567"),
+        (zipped(TWO_IMAGES + b"\0"), "must have 1568 values after its header, got 1569"),
+        (zipped(TWO_IMAGES[:7] + b"\xff" * 9), "values after its header"),
+        (zipped(bytes([0, 0, 8, 3]) + bytes(12)), "is empty"),
+        (zipped(idx.encode(np.zeros((2, 8, 8), np.uint8))), "images must be 28 x 28, got 8 x 8"),
     ],
 )
 def test_refuses_other_images(path: Path, content: bytes, complaint: str) -> None:
@@ -64,15 +69,15 @@ def test_refuses_a_missing_file(path: Path) -> None:
 
 
 def test_refuses_other_labels(path: Path) -> None:
-    path.write_bytes(gzip.compress(THREE_LABELS[:-1] + b"\x0a"))
+    path.write_bytes(zipped(THREE_LABELS[:-1] + b"\x0a"))
     with pytest.raises(InputError, match="labels must be from 0 to 9, got 10"):
         idx.read_labels(path)
 
 
 def test_refuses_images_without_labels(tmp_path: Path) -> None:
     for name in (idx.TRAIN_IMAGES, idx.TEST_IMAGES):
-        (tmp_path / name).write_bytes(gzip.compress(TWO_IMAGES))
+        (tmp_path / name).write_bytes(zipped(TWO_IMAGES))
     for name in (idx.TRAIN_LABELS, idx.TEST_LABELS):
-        (tmp_path / name).write_bytes(gzip.compress(THREE_LABELS))
+        (tmp_path / name).write_bytes(zipped(THREE_LABELS))
     with pytest.raises(InputError, match=r"has 2 images, but .* has 3 labels"):
         idx.read(tmp_path)

@@ -1,9 +1,12 @@
 """Files written whole or not at all, with the same bytes for the same content."""
 
+import csv
 import gzip
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import struct
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +15,12 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ALIGNMENT = 64  # bytes, at whose multiples TensorFlow's kernels want an array to begin
+LOCAL_HEADER = 30  # bytes of a zip's member before its name; where the lengths of name and extra fields stand
+LENGTHS = slice(26, 30)
+ZIP64_FIELD = 20  # bytes that zipfile adds where the size may pass 4 GiB
+PADDING_ID = 0xD935  # of an extra field that only fills up, as zipalign writes it
 
 
 def sha256(path: Path) -> str:
@@ -64,15 +73,53 @@ def write_gzip(path: Path, content: bytes) -> None:
 
 
 def write_arrays(path: Path, **arrays: np.ndarray[Any, Any]) -> None:
-    """Write `arrays` as an uncompressed .npz, which NumPy dates 1980-01-01 whatever the day."""
-    with atomic(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+    """Write `arrays` as an uncompressed .npz, dated 1980-01-01 whatever the day, in which each can be mapped."""
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")
+            unpadded = archive.start_dir + LOCAL_HEADER + len(entry.filename) + ZIP64_FIELD + 4
+            padding = -unpadded % ALIGNMENT
+            entry.extra = struct.pack("<HH", PADDING_ID, padding) + bytes(padding)
+            contiguous = np.asarray(array, order="C")
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(contiguous))
+                member.write(contiguous.data)
 
 
-def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write `table` as CSV without its index, numbers to six decimals."""
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+def map_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The arrays of an .npz that `write_arrays` wrote, mapped into memory: what is not looked at is not read.
+
+    Changes stay in memory. The checksums in the file are not compared, which would read everything.
+    """
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        return {entry.filename.removesuffix(".npy"): _mapped(path, archive, entry) for entry in archive.infolist()}
+
+
+def _mapped(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray[Any, Any]:
+    with archive.open(entry) as member:
+        np.lib.format.read_magic(member)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        header = member.tell()
+    if 0 in shape:
+        return np.empty(shape, dtype)  # nothing cannot be mapped
+    with path.open("rb") as file:
+        file.seek(entry.header_offset)
+        name, extra = struct.unpack("<HH", file.read(LOCAL_HEADER)[LENGTHS])
+    start = entry.header_offset + LOCAL_HEADER + name + extra + header
+    return np.memmap(path, dtype, mode="c", offset=start, shape=shape)
+
+
+def write_table(path: Path, columns: Mapping[Any, Iterable[object]]) -> None:
+    """Write columns of one length, by name, as CSV; floats to six decimals."""
+    rows = zip(*(columns[name] for name in columns), strict=True)
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_written(cell) for cell in row] for row in rows)
+
+
+def _written(cell: object) -> object:
+    return f"{cell:.6f}" if isinstance(cell, float | np.floating) else cell
 
 
 def read_table(path: Path) -> "pd.DataFrame":

@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digits import artifacts
 from digits.idx import CLASSES
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STYLE: dict[Any, Any] = {
     "axes.grid": True,
@@ -71,7 +73,7 @@ def samples(images: NDArray[np.uint8], labels: NDArray[np.uint8], title: str, ea
 
 
 @_house_style()
-def curves(history: pd.DataFrame, title: str) -> Figure:
+def curves(history: "pd.DataFrame", title: str) -> Figure:
     """Loss and accuracy over the epochs, of the training and, if there is one, the validation set."""
     figure = Figure(figsize=(9, 3.6))
     figure.suptitle(f"{title}: training")
@@ -89,7 +91,7 @@ def curves(history: pd.DataFrame, title: str) -> Figure:
 
 
 @_house_style()
-def confusion(predictions: pd.DataFrame, title: str) -> Figure:
+def confusion(predictions: "pd.DataFrame", title: str) -> Figure:
     """How many test images of each class got each answer; shaded by the share of the class."""
     classes = range(CLASSES)
     counts = np.zeros((CLASSES, CLASSES), dtype=int)
@@ -109,21 +111,26 @@ def confusion(predictions: pd.DataFrame, title: str) -> Figure:
 
 
 @_house_style()
-def mistakes(images: NDArray[np.float32], mistakes: pd.DataFrame, title: str, side: int = 5) -> Figure:
+def mistakes(images: NDArray[np.float32], mistakes: "pd.DataFrame", title: str, side: int = 5) -> Figure:
     """The most confident wrong answers, up to `side` x `side`: what the image is, and what was answered."""
+    shown = mistakes.head(side * side)
+    height, width = images.shape[1:]
+    above = height // 2  # room for the words
+    mosaic = np.full((side * (above + height), side * (width + above)), np.nan)
     figure = Figure(figsize=(1.5 * side, 1.7 * side))
-    figure.suptitle(f"{title}: the most confident of {len(mistakes)} wrong answers")
-    grid = figure.subplots(side, side)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, wrong, image in zip(grid.flat, mistakes.itertuples(), images[mistakes.index.to_numpy()], strict=False):
-        _show(axes, image)
-        axes.set_title(f"{wrong.actual}, not {wrong.predicted}\n{wrong.confidence:.1%} sure", fontsize=9)
+    axes = figure.subplots()
+    for at, (wrong, image) in enumerate(zip(shown.itertuples(), images[shown.index.to_numpy()], strict=True)):
+        bottom, left = (at // side + 1) * (above + height), at % side * (width + above) + above // 2
+        mosaic[bottom - height : bottom, left : left + width] = image
+        words = f"{wrong.actual}, not {wrong.predicted}\n{wrong.confidence:.1%} sure"
+        axes.text(left + width / 2, bottom - height - 1, words, ha="center", va="bottom", fontsize=9)
+    _show(axes, mosaic)
+    axes.set_title(f"{title}: the most confident of {len(mistakes)} wrong answers")
     return figure
 
 
 @_house_style()
-def calibration(table: pd.DataFrame, title: str) -> Figure:
+def calibration(table: "pd.DataFrame", title: str) -> Figure:
     """Accuracy against confidence, and how many answers each bin of confidence has."""
     figure = Figure(figsize=(5, 5.4))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

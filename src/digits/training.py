@@ -7,11 +7,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from digits.artifacts import ALIGNMENT
 from digits.checkpoints import Checkpoint
 from digits.errors import InputError
 from digits.params import Recipe
@@ -19,6 +19,7 @@ from digits.preprocessing import Images
 
 Split = tuple[Images, NDArray[np.uint8]]  # normalized images (n, 28, 28) and their labels (n,)
 Variables = Sequence[keras.Variable]
+History = dict[str, list[float]]  # columns with a value for each epoch; see `fit`
 Batches = tuple[NDArray[np.int32], NDArray[np.float32]]  # each (steps, batch size); see `batches`
 
 OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
@@ -26,12 +27,10 @@ OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
     "sgd": keras.optimizers.SGD,
 }
 
-ALIGNMENT = 64  # bytes, at whose multiples TensorFlow's kernels want memory to begin
-
 
 def fit(
     network: keras.Model, recipe: Recipe, seed: int, train: Split, validation: Split, checkpoint: Checkpoint
-) -> pd.DataFrame:
+) -> History:
     """Train `network` in place, as `model.fit` would with sparse categorical cross-entropy.
 
     Args:
@@ -43,9 +42,9 @@ def fit(
         checkpoint: where each epoch's end is kept. What it has of this training is gone on from, to the same bits.
 
     Returns:
-        A row an epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over the epoch while the
-        weights changed, where there are validation images `val_loss` and `val_accuracy` after it, and the
-        `seconds` that this and the epochs before it took.
+        Columns with a value for each epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over it
+        while the weights changed, where there are validation images `val_loss` and `val_accuracy` after it, and
+        the `seconds` that this and the epochs before it took.
 
     Raises:
         InputError: the loss or a weight is no longer a finite number.
@@ -58,12 +57,13 @@ def fit(
     images, labels = _resident(train)
 
     variables = [*network.variables, *optimizer.variables]
-    rows = _restore(checkpoint, variables)
-    if rows:
-        started -= rows[-1]["seconds"]
-        tqdm.write(f"going on after epoch {len(rows)}, which a training that was interrupted had reached")
-    progress = tqdm(range(1, recipe.epochs + 1), desc="train", unit="epoch", initial=len(rows))
-    for epoch in range(len(rows) + 1, recipe.epochs + 1):
+    history = _restore(checkpoint, variables)
+    done = len(history["epoch"]) if history else 0
+    if done:
+        started -= history["seconds"][-1]
+        tqdm.write(f"going on after epoch {done}, which a training that was interrupted had reached")
+    progress = tqdm(range(1, recipe.epochs + 1), desc="train", unit="epoch", initial=done)
+    for epoch in range(done + 1, recipe.epochs + 1):
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
         loss, accuracy = (float(mean) for mean in train_epoch(images, labels, *batches(order, recipe.batch_size)))
         # The loss is of the weights before the last step, which may have been the one that broke them.
@@ -73,28 +73,29 @@ def fit(
                 "lower the recipe's learning_rate"
             )
         row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, **_validated(score_batch, validation)}
-        rows.append({**row, "seconds": time.perf_counter() - started})
-        _keep(checkpoint, variables, rows)
+        for name, value in (row | {"seconds": time.perf_counter() - started}).items():
+            history.setdefault(name, []).append(value)
+        _keep(checkpoint, variables, history)
         progress.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"}, refresh=False)
         progress.update()
     progress.close()
-    return pd.DataFrame(rows).astype({"epoch": int})
+    return history
 
 
-def _keep(checkpoint: Checkpoint, variables: Variables, rows: list[dict[str, float]]) -> None:
+def _keep(checkpoint: Checkpoint, variables: Variables, history: History) -> None:
     state = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
-    checkpoint.save({**state, **{f"rows_{name}": np.array([row[name] for row in rows]) for name in rows[0]}})
+    checkpoint.save(state | {f"history_{name}": np.array(values) for name, values in history.items()})
 
 
-def _restore(checkpoint: Checkpoint, variables: Variables) -> list[dict[str, float]]:
-    """Bring the variables to where the checkpoint has them, and give the rows of the epochs until there."""
+def _restore(checkpoint: Checkpoint, variables: Variables) -> History:
+    """Bring the variables to where the checkpoint has them, and give the history until there."""
     kept = checkpoint.load()
     if kept is None:
-        return []
+        return {}
     for number, variable in enumerate(variables):
         variable.assign(kept[f"variable_{number}"])
-    columns = {name.removeprefix("rows_"): values for name, values in kept.items() if name.startswith("rows_")}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*(c.tolist() for c in columns.values()), strict=True)]
+    columns = {name.removeprefix("history_"): kept[name] for name in kept if name.startswith("history_")}
+    return {name: values.tolist() for name, values in columns.items()}
 
 
 def _validated(score_batch: Callable[..., Any], validation: Split, batch_size: int = 1000) -> dict[str, float]:
@@ -135,7 +136,9 @@ def _resident(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _aligned(values: NDArray[Any]) -> NDArray[Any]:
-    """A copy of `values` that is aligned: over memory that is not, TensorFlow's kernels abort the process."""
+    """`values`, or a copy that is aligned: over memory that is not, TensorFlow's kernels abort the process."""
+    if values.ctypes.data % ALIGNMENT == 0 and values.flags.c_contiguous and values.flags.writeable:
+        return values
     room = np.empty(values.nbytes + ALIGNMENT, dtype=np.uint8)
     start = -room.ctypes.data % ALIGNMENT
     aligned = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
@@ -166,14 +169,20 @@ def _training_pass(network: keras.Model, optimizer: keras.Optimizer, *, xla: boo
     def epoch(
         images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, counts: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        def body(at: tf.Tensor, loss: tf.Tensor, hits: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            chosen = indices[at]
-            step_loss, step_hits = step(tf.gather(images, chosen), tf.gather(labels, chosen), counts[at])
-            return at + 1, loss + step_loss, hits + step_hits
+        steps = tf.shape(indices)[0]
+
+        def batch(at: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            at = tf.minimum(at, steps - 1)
+            return tf.gather(images, indices[at]), tf.gather(labels, indices[at]), counts[at]
+
+        # Each step also gathers the next one's batch: one thread does, while another has the step's sums to wait for.
+        def body(at: tf.Tensor, loss: tf.Tensor, hits: tf.Tensor, *present: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            following = batch(at + 1)
+            step_loss, step_hits = step(*present)
+            return at + 1, loss + step_loss, hits + step_hits, *following
 
         zero = tf.zeros((), dtype=counts.dtype)
-        steps = tf.shape(indices)[0]
-        _, loss, hits = tf.while_loop(lambda at, *_: at < steps, body, (0, zero, zero))
+        _, loss, hits, *_ = tf.while_loop(lambda at, *_: at < steps, body, (0, zero, zero, *batch(0)))
         examples = tf.reduce_sum(counts)
         return loss / examples, hits / examples
 
