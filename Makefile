@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PRODUCT := $(VENV)/requirements.lock
 DEVELOPMENT := $(VENV)/requirements-dev.lock
+PEERS := .venv-bench/ready
 
 # What DVC runs in turn is the environment's as well.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro demo ui test test-mnist bench-accuracy check lint lock clean
+.PHONY: help setup repro demo ui test test-mnist bench bench-accuracy check lint lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,9 @@ lint: $(DEVELOPMENT) ## check params.yaml, style and types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
+bench: $(DEVELOPMENT) $(PEERS) ## compare the speed with its peers, for a quarter of an hour; nothing else should run
+	@PYTHONPATH=src $(BIN)/python benchmarks/speed.py
+
 bench-accuracy: $(DEVELOPMENT) ## compare the accuracy with the tutorial's own lines, over five runs
 	@PYTHONPATH=src $(BIN)/python benchmarks/accuracy.py
 
@@ -66,7 +70,7 @@ lock: $(DEVELOPMENT) ## pin the newest versions that pyproject.toml allows
 	@$(COMPILE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean: ## remove the environment and the caches of the tools; data, DVC's cache and the runs stay
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-bench .mypy_cache .pytest_cache .ruff_cache
 
 INSTALL := $(BIN)/pip install --quiet --require-hashes --requirement
 
@@ -80,6 +84,12 @@ $(DEVELOPMENT): requirements-dev.lock | $(BIN)/pip
 	@cmp -s $< $@ || $(INSTALL) $<
 	@cp requirements.lock $(PRODUCT)
 	@cp $< $@
+
+$(PEERS): pyproject.toml
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --upgrade 'pip>=25.1' # which knows dependency groups
+	@.venv-bench/bin/pip install --quiet --group bench
+	@touch $@
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -29,7 +29,7 @@ class Timing:
 
 def record(model: Path, started: float, seconds: list[float], images: int) -> None:
     """Remember the training that gave `model`; the arguments are `Timing`'s."""
-    timing = Timing(started, seconds, images, _cpu(), versions())
+    timing = Timing(started, seconds, images, cpu(), versions())
     artifacts.write_json(_path(model), asdict(timing))
 
 
@@ -45,14 +45,15 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **libraries}
 
 
-def _path(model: Path) -> Path:
-    return workspace.memory() / "timings" / f"{artifacts.sha256(model)}.json"
-
-
-def _cpu() -> str:
+def cpu() -> str:
+    """The model of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor()
     names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor())
+
+
+def _path(model: Path) -> Path:
+    return workspace.memory() / "timings" / f"{artifacts.sha256(model)}.json"

@@ -1,0 +1,24 @@
+"""scikit-learn's MLPClassifier, an epoch a call."""
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier
+
+import contest
+
+task = contest.Task.given()
+x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
+x_train, x_test = (images.reshape(len(images), -1) for images in (x_train, x_test))
+
+watch = contest.Watch()
+model = MLPClassifier(
+    task.hidden,
+    batch_size=task.batch_size,
+    learning_rate_init=task.learning_rate,
+    alpha=0,
+    epsilon=1e-7,
+    random_state=task.seed,
+)
+for _ in range(task.epochs):
+    model.partial_fit(x_train, y_train, classes=np.arange(10))
+    watch.epoch_ends()
+watch.report(model.score(x_test, y_test))
