@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -146,8 +147,8 @@ def task_of(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
     return {"data": str(path), "seed": 0, **{name: getattr(recipe, name) for name in names}}
 
 
-def measure(folder: Path) -> Values:
-    """All rounds, in an empty folder."""
+def prepare(folder: Path) -> dict[str, Any]:
+    """Put into an empty folder what `measure` runs on, and give the contestants' task."""
     raw, mnist, empty = folder / "raw", folder / "mnist.npz", folder / "empty"
     datasets.fetch("mnist", raw)
     np.savez_compressed(mnist, **dict(zip(("x_train", "y_train", "x_test", "y_test"), idx.read(raw), strict=True)))
@@ -156,16 +157,23 @@ def measure(folder: Path) -> Values:
     run("git", "init", "--quiet", folder=empty)
     run(DVC, "init", "--quiet", folder=empty)
     (empty / "dvc.yaml").write_text("stages: {}\n")
-    clone = clone_to(folder / "digits")
-    grown = {times: clone_to(folder / f"grown-{times}") for times in TIMES}
-    for times, path in grown.items():
-        grow(raw, times, path)
+    clone_to(folder / "digits")
+    for times in TIMES:
+        grow(raw, times, clone_to(folder / f"grown-{times}"))
+    return task
 
+
+def measure(folder: Path) -> Values:
+    """All rounds."""
+    # In another process, since one that a large process starts is said to have been as large itself.
+    with ProcessPoolExecutor(1) as other:
+        task = other.submit(prepare, folder).result()
+    grown = {times: folder / f"grown-{times}" for times in TIMES}
     values: Values = defaultdict(list)
     for number in range(ROUNDS):
         print(f"round {number + 1} of {ROUNDS}", flush=True)
         fits({**task, "seed": number}, values)
-        pipelines(clone, empty, mnist, values)
+        pipelines(folder / "digits", folder / "empty", folder / "mnist.npz", values)
         if number < GROWTH_ROUNDS:
             growth(grown, values)
     return values
