@@ -25,6 +25,7 @@ RATIOS = {
     "10x images: train, seconds": ("10x train seconds", "1x train seconds"),
     "10x images: train, memory": ("10x train megabytes", "1x train megabytes"),
 }
+GROWTH = ("normalize, seconds", "normalize, memory", "train, seconds", "train, memory")
 
 TRAINERS = {
     "ours": "Digits",
@@ -65,17 +66,17 @@ def _summary(series: Sequence[float]) -> dict[str, Any]:
 
 def table(results: Mapping[str, Any]) -> str:
     """README's tables, in Markdown."""
-    return "\n".join([*_fits(results), "", *_processes(results), "", _where(results), ""])
+    return "\n".join([*_fits(results), "", *_processes(results), "", _growth(results), "", _where(results), ""])
 
 
 def _fits(results: Mapping[str, Any]) -> Iterator[str]:
     measured = results["measured"]
-    yield "| 5 epochs of the tutorial's recipe, 55,000 images | fit | of Digits' | an epoch more | test accuracy |"
+    yield "| 5 epochs of the tutorial's recipe, 55,000 images | fit | times ours | an epoch more | test accuracy |"
     yield "| --- | ---: | ---: | ---: | ---: |"
     ours = measured["ours fit"]["median"]
     for name, title in TRAINERS.items():
         fit, epoch, accuracy = (measured[f"{name} {what}"] for what in ("fit", "epoch", "accuracy"))
-        spread = f"{accuracy['min']:.2%} to {accuracy['max']:.2%}"
+        spread = f"{100 * accuracy['min']:.2f} to {100 * accuracy['max']:.2f} %"
         yield f"| {title} | {fit['median']:.1f} s | {fit['median'] / ours:.1f} x | {epoch['median']:.2f} s | {spread} |"
     yield f"| *the eight matrix products of each step alone* | | | *{measured['floor epoch']['median']:.2f} s* | |"
 
@@ -86,6 +87,15 @@ def _processes(results: Mapping[str, Any]) -> Iterator[str]:
     yield "| --- | ---: |"
     for name, title in PROCESSES.items():
         yield f"| {title} | {measured[name]['median']:.1f} s |"
+
+
+def _growth(results: Mapping[str, Any]) -> str:
+    times = {name: results["ratios"][f"10x images: {name}"]["median"] for name in GROWTH}
+    return (
+        f"Ten times the training images: normalize takes {times['normalize, seconds']:.1f} times the time and "
+        f"{times['normalize, memory']:.1f} times the memory, train {times['train, seconds']:.1f} times the time and "
+        f"{times['train, memory']:.1f} times the memory."
+    )
 
 
 def _where(results: Mapping[str, Any]) -> str:

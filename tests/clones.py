@@ -61,6 +61,11 @@ class Clone:
         lines = self.run("dvc", "repro", *options).splitlines()
         return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
+    def imported_by(self, *command: str) -> set[str]:
+        """Run a command there and give the modules that its Python processes imported."""
+        said = Clone(self.root, self.environment | {"PYTHONPROFILEIMPORTTIME": "1"}).run(*command)
+        return {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace `old`, which must be there, in a file."""
         path = self.root / file

@@ -33,6 +33,13 @@ def test_runs_nothing_twice(pipeline: Clone) -> None:
     assert pipeline.repro() == []
 
 
+@pytest.mark.parametrize("stage", ["normalize", "predict_sample"])
+def test_light_stages_import_nothing_heavy(pipeline: Clone, stage: str) -> None:
+    imported = pipeline.imported_by("sh", "-c", f"PYTHONPATH=src python stages/{stage}.py")
+    assert "matplotlib" in imported
+    assert not {"tensorflow", "keras", "mlflow", "pandas", "sklearn"} & imported
+
+
 def test_another_index_runs_predict_sample_alone(pipeline: Clone) -> None:
     pipeline.edit("params.yaml", "index: 1000", "index: 7")
     assert pipeline.repro("predict_sample") == ["predict_sample"]

@@ -6,6 +6,7 @@ task = contest.Task.given()
 
 import tensorflow as tf  # noqa: E402
 
+tf.zeros(())  # its runtime has started, as the other libraries' has when their data is there
 x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
 
 

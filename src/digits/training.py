@@ -66,8 +66,9 @@ def fit(
     for epoch in range(done + 1, recipe.epochs + 1):
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
         loss, accuracy = (float(mean) for mean in train_epoch(images, labels, *batches(order, recipe.batch_size)))
+        state = [variable.numpy() for variable in variables]
         # The loss is of the weights before the last step, which may have been the one that broke them.
-        if not (math.isfinite(loss) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
+        if not (math.isfinite(loss) and all(np.isfinite(values).all() for values in state)):
             raise InputError(
                 f"training diverged in epoch {epoch}: loss {loss} at learning rate {recipe.learning_rate}; "
                 "lower the recipe's learning_rate"
@@ -75,16 +76,16 @@ def fit(
         row = {"epoch": epoch, "loss": loss, "accuracy": accuracy, **_validated(score_batch, validation)}
         for name, value in (row | {"seconds": time.perf_counter() - started}).items():
             history.setdefault(name, []).append(value)
-        _keep(checkpoint, variables, history)
+        _keep(checkpoint, state, history)
         progress.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"}, refresh=False)
         progress.update()
     progress.close()
     return history
 
 
-def _keep(checkpoint: Checkpoint, variables: Variables, history: History) -> None:
-    state = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
-    checkpoint.save(state | {f"history_{name}": np.array(values) for name, values in history.items()})
+def _keep(checkpoint: Checkpoint, state: Sequence[NDArray[Any]], history: History) -> None:
+    variables = {f"variable_{number}": values for number, values in enumerate(state)}
+    checkpoint.save(variables | {f"history_{name}": np.array(values) for name, values in history.items()})
 
 
 def _restore(checkpoint: Checkpoint, variables: Variables) -> History:
