@@ -34,7 +34,8 @@ TIMES = (1, 3, 10)  # as many training images
 ROOT = Path(__file__).parents[1]
 CONTESTANTS = ROOT / "benchmarks/contestants"
 PEERS = ROOT / ".venv-bench/bin/python"
-PYTHONS = {"jax_scan": str(PEERS), "pytorch": str(PEERS)}
+PYTHONS = dict.fromkeys(("jax_scan", "jax_tuned", "pytorch"), str(PEERS))
+TUNING = ("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "TF_", "XLA_")  # variables that would favour somebody
 DVC = str(Path(sys.executable).with_name("dvc"))
 
 Values = dict[str, list[float]]  # what was measured by name, a value a round
@@ -55,7 +56,8 @@ def run(*command: str, folder: Path = ROOT, **variables: str) -> Ended:
     Raises:
         InputError: it failed.
     """
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg", **variables}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(TUNING)}
+    environment = inherited | {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg", **variables}
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
@@ -71,9 +73,10 @@ def run(*command: str, folder: Path = ROOT, **variables: str) -> Ended:
     return Ended(seconds, usage.ru_maxrss / 1024, lines)
 
 
-def fits(task: dict[str, Any], values: Values) -> None:
-    """Let each contestant train once."""
-    for name in (*report.TRAINERS, "floor"):
+def fits(task: dict[str, Any], first: int, values: Values) -> None:
+    """Let each contestant train once, in turn from the one with number `first` on."""
+    names = [*report.TRAINERS, "floor"]
+    for name in names[first:] + names[:first]:
         script = str(CONTESTANTS / f"{name}.py")
         ended = run(PYTHONS.get(name, sys.executable), script, json.dumps(task), PYTHONPATH="src")
         told = json.loads(ended.lines[-1][1])
@@ -172,7 +175,7 @@ def measure(folder: Path) -> Values:
     values: Values = defaultdict(list)
     for number in range(ROUNDS):
         print(f"round {number + 1} of {ROUNDS}", flush=True)
-        fits({**task, "seed": number}, values)
+        fits({**task, "seed": number}, number, values)
         pipelines(folder / "digits", folder / "empty", folder / "mnist.npz", values)
         if number < GROWTH_ROUNDS:
             growth(grown, values)

@@ -1,6 +1,5 @@
 """Stage evaluate: the test set scored once; probabilities into data/, metrics and plots into reports/."""
 
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from digits import answers, artifacts, params
@@ -12,8 +11,7 @@ DATA, MODEL, PLOTS = Path("data/normalized.npz"), Path("data/model.keras"), Path
 def main() -> None:
     """Score the trained network on the normalized test images."""
     params.load()
-    with ProcessPoolExecutor(1) as other:  # TensorFlow is imported there, and here meanwhile what else is slow
-        answering = other.submit(answers.of_model, MODEL, DATA)
+    with answers.beside(MODEL, DATA) as answering:  # where TensorFlow is imported, and here what else is slow
         from digits import evaluation, plots
 
         about, splits = artifacts.read_json(Path("data/raw/dataset.json")), artifacts.map_arrays(DATA)

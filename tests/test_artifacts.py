@@ -60,3 +60,11 @@ def test_arrays_are_mapped_where_the_file_has_them(tmp_path: Path) -> None:
 def test_a_table_has_six_decimals(tmp_path: Path) -> None:
     artifacts.write_table(tmp_path / "t.csv", {"epoch": [1, 2], "loss": np.array([1 / 3, 1e-9], dtype=np.float32)})
     assert (tmp_path / "t.csv").read_text() == "epoch,loss\n1,0.333333\n2,0.000000\n"
+
+
+def test_other_arrays_are_refused(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "compressed.npz", x=np.zeros((2, 3)))
+    np.savez(tmp_path / "transposed.npz", x=np.zeros((2, 3)).T)
+    for name in ("compressed", "transposed"):
+        with pytest.raises(ValueError, match="is not as write_arrays writes it"):
+            artifacts.map_arrays(tmp_path / f"{name}.npz")

@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
 import report
 
 ROOT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ from clones import Clone
 from digits import artifacts, checkpoints
 from digits.checkpoints import Checkpoint
 
-ARRAYS = {"variable_0": np.arange(3.0), "rows_epoch": np.array([1.0])}
+ARRAYS = {"variable_0": np.arange(3.0), "history_epoch": np.array([1.0])}
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_keeps_and_forgets(checkpoint: Checkpoint) -> None:
     checkpoint.save(ARRAYS)
     kept = checkpoint.load()
     assert kept is not None
-    assert {name: values.tolist() for name, values in kept.items()} == {"variable_0": [0, 1, 2], "rows_epoch": [1]}
+    assert {name: values.tolist() for name, values in kept.items()} == {"variable_0": [0, 1, 2], "history_epoch": [1]}
     checkpoint.remove()
     checkpoint.remove()
     assert checkpoint.load() is None

@@ -207,6 +207,14 @@ def test_images_may_lie_anywhere_in_memory(recipe: Callable[..., Recipe], split:
     assert history["loss"][0] == expected["loss"][0]
 
 
+def test_mapped_images_are_not_copied(split: "Split", tmp_path: Path) -> None:
+    from digits import artifacts, training
+
+    artifacts.write_arrays(tmp_path / "split.npz", labels=split[1], images=split[0])
+    mapped = artifacts.map_arrays(tmp_path / "split.npz")["images"]
+    assert training._aligned(mapped) is mapped
+
+
 def test_a_last_step_that_breaks_the_weights_stops_the_training(recipe: Callable[..., Recipe], split: "Split") -> None:
     with pytest.raises(InputError, match="training diverged"):
         fit(recipe(learning_rate=1e38, optimizer="sgd", batch_size=64, epochs=1), (split[0] * 1e20, split[1]))

@@ -1,6 +1,6 @@
 """No learning: the eight matrix products of a step alone, as XLA compiles them in a loop, on batches in order.
 
-Forward three, backward three for the weights and two for the layers below: no faster epoch is made of these.
+Forward three, backward three for the weights and two for the layers below. Another library's products may be faster.
 """
 
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""JAX: an epoch is one jitted scan over resident data, Adam written out."""
+"""JAX as one writes it first: an epoch is one jitted scan over resident data, Adam written out."""
 
 from functools import partial
 from typing import Any

@@ -1,6 +1,5 @@
 """Digits: what the stage train does."""
 
-import gc
 import tempfile
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from digits import artifacts, backend
 from digits.checkpoints import Arrays, Checkpoint
 from digits.params import Recipe
 
-gc.disable()  # as run_stage does
 task = contest.Task.given()
 backend.start(task.threads)
 

@@ -16,7 +16,7 @@ model = MLPClassifier(
     learning_rate_init=task.learning_rate,
     alpha=0,
     epsilon=1e-7,
-    random_state=task.seed,
+    random_state=np.random.RandomState(task.seed),
 )
 for _ in range(task.epochs):
     model.partial_fit(x_train, y_train, classes=np.arange(10))

@@ -1,14 +1,37 @@
 """What a saved model answers: the part of evaluate that needs TensorFlow, for a process of its own."""
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits import artifacts, backend
+from digits.errors import InputError
+
+Answers = tuple[NDArray[np.float32], int]
 
 
-def of_model(model: Path, data: Path) -> tuple[NDArray[np.float32], int]:
+@contextmanager
+def beside(model: Path, data: Path) -> Iterator[Future[Answers]]:
+    """Run `of_model` in another process meanwhile.
+
+    Raises:
+        InputError: that process was killed.
+    """
+    try:
+        with ProcessPoolExecutor(1) as other:
+            yield other.submit(of_model, model, data)
+    except BrokenProcessPool as error:
+        raise InputError(
+            "the process that asks the model was killed, perhaps for want of memory; run again: dvc repro"
+        ) from error
+
+
+def of_model(model: Path, data: Path) -> Answers:
     """Start TensorFlow, and ask the trained network inside `model`.
 
     Args:

@@ -90,6 +90,9 @@ def map_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
     """The arrays of an .npz that `write_arrays` wrote, mapped into memory: what is not looked at is not read.
 
     Changes stay in memory. The checksums in the file are not compared, which would read everything.
+
+    Raises:
+        ValueError: the file is compressed, or has an array in Fortran's order.
     """
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         return {entry.filename.removesuffix(".npy"): _mapped(path, archive, entry) for entry in archive.infolist()}
@@ -98,8 +101,10 @@ def map_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 def _mapped(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray[Any, Any]:
     with archive.open(entry) as member:
         np.lib.format.read_magic(member)
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
         header = member.tell()
+    if fortran_order or entry.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{path}: {entry.filename} is not as write_arrays writes it")
     if 0 in shape:
         return np.empty(shape, dtype)  # nothing cannot be mapped
     with path.open("rb") as file:

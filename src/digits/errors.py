@@ -16,7 +16,7 @@ def run_stage(main: Callable[[], object]) -> None:
     Operating-system errors (a full disk, a missing file, a denied permission) count as such. Anything else is
     a bug and keeps its traceback.
     """
-    gc.disable()  # a stage is short: the imports of TensorFlow take a third less without a search for garbage
+    gc.disable()  # the import of TensorFlow takes a third less without; no stage makes cycles that would add up
     try:
         main()
     except (InputError, OSError) as error:

@@ -44,6 +44,8 @@ METRICS_AT_ONCE = 1000  # a server refuses more
 # server make two; the next `dvc repro` is the second try.
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
+ASYNCHRONOUS = "MLFLOW_ENABLE_ASYNC_LOGGING"  # what is queued when the stage ends would be lost
+
 
 def publish(params: Mapping[str, Mapping[str, object]], lock: Path) -> State:
     """Publish the state that `lock`, the dvc.lock here, holds: a new run, or the one that it has, completed.
@@ -60,6 +62,7 @@ def publish(params: Mapping[str, Mapping[str, object]], lock: Path) -> State:
     """
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
+    os.environ[ASYNCHRONOUS] = "false"
     logging.getLogger("alembic").setLevel(logging.WARNING)
     state, results = states.read(lock, until="track"), run_content.read()
     if params != state.params:
