@@ -68,6 +68,25 @@ def test_results_are_the_same_in_another_folder_on_one_core(pipeline: Clone, tmp
     assert other.run("git", "status", "--porcelain", "data") == ""
 
 
+# Runs stages/evaluate.py, whose other process is killed as soon as it is asked.
+KILLED = """
+import os, runpy, signal
+from digits import answers
+def of_model(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+of_model.__module__ = "digits.answers"
+answers.of_model = of_model
+runpy.run_path("stages/evaluate.py", run_name="__main__")
+"""
+
+
+def test_a_killed_helper_is_one_line(pipeline: Clone) -> None:
+    killed = Clone(pipeline.root, pipeline.environment | {"PYTHONPATH": "src"})
+    said = killed.run(sys.executable, "-c", KILLED, ok=False).splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("the process that asks the model was killed")
+
+
 OUTSIDE = "predict_sample.index: must be from 0 to 1022, the test images of UCI digits, got"
 
 
