@@ -1,5 +1,6 @@
 """What ends a stage in a line, and what must not."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,4 +30,5 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_what_a_stage_said_arrives() -> None:
     """Through a pipe, which Python fills before it writes; the process ends without the interpreter's own end."""
     stage = "from digits.errors import run_stage; run_stage(lambda: print('said'))"
-    assert subprocess.check_output([sys.executable, "-c", stage], cwd=SOURCE, text=True) == "said\n"
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    assert subprocess.check_output([sys.executable, "-c", stage], cwd=SOURCE, env=buffered, text=True) == "said\n"
