@@ -29,9 +29,8 @@ from digits.errors import InputError, run_stage
 
 ROUNDS = 5
 GROWTH_ROUNDS = 3
-TIMES = (1, 3, 10)  # as many training images
 
-ROOT = Path(__file__).parents[1]
+ROOT = report.ROOT
 CONTESTANTS = ROOT / "benchmarks/contestants"
 PEERS = ROOT / ".venv-bench/bin/python"
 PYTHONS = dict.fromkeys(("jax_scan", "jax_tuned", "pytorch"), str(PEERS))
@@ -141,13 +140,13 @@ def grow(raw: Path, times: int, clone: Path) -> None:
 
 
 def task_of(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
-    """What `contest.Task` takes; the pipeline's training and test images, in a file for all."""
+    """What `contest.Task` takes but the seed; the pipeline's training and test images, in a file for all."""
     settings = params.load().normalize
     arrays = idx.read(raw)
     held_out = preprocessing.hold_out(arrays[1], settings.validation_size, settings.validation_seed)
     artifacts.write_arrays(path, **preprocessing.split(*arrays, held_out, settings.method))
     names = ("hidden", "learning_rate", "batch_size", "epochs", "threads")
-    return {"data": str(path), "seed": 0, **{name: getattr(recipe, name) for name in names}}
+    return {"data": str(path), **{name: getattr(recipe, name) for name in names}}
 
 
 def prepare(folder: Path) -> dict[str, Any]:
@@ -161,7 +160,7 @@ def prepare(folder: Path) -> dict[str, Any]:
     run(DVC, "init", "--quiet", folder=empty)
     (empty / "dvc.yaml").write_text("stages: {}\n")
     clone_to(folder / "digits")
-    for times in TIMES:
+    for times in report.GROWTH:
         grow(raw, times, clone_to(folder / f"grown-{times}"))
     return task
 
@@ -171,7 +170,7 @@ def measure(folder: Path) -> Values:
     # In another process, since one that a large process starts is said to have been as large itself.
     with ProcessPoolExecutor(1) as other:
         task = other.submit(prepare, folder).result()
-    grown = {times: folder / f"grown-{times}" for times in TIMES}
+    grown = {times: folder / f"grown-{times}" for times in report.GROWTH}
     values: Values = defaultdict(list)
     for number in range(ROUNDS):
         print(f"round {number + 1} of {ROUNDS}", flush=True)

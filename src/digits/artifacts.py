@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALIGNMENT = 64  # bytes, at whose multiples TensorFlow's kernels want an array to begin
-LOCAL_HEADER = 30  # bytes of a zip's member before its name; where the lengths of name and extra fields stand
-LENGTHS = slice(26, 30)
+LOCAL_HEADER = 30  # bytes of a zip's member before its name
+LENGTHS = 26  # where in them the lengths of the name and of the extra fields stand
 ZIP64_FIELD = 20  # bytes that zipfile adds where the size may pass 4 GiB
 PADDING_ID = 0xD935  # of an extra field that only fills up, as zipalign writes it
 
@@ -95,23 +95,22 @@ def map_arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         ValueError: the file is compressed, or has an array in Fortran's order.
     """
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        return {entry.filename.removesuffix(".npy"): _mapped(path, archive, entry) for entry in archive.infolist()}
+        return {entry.filename.removesuffix(".npy"): _mapped(file, archive, entry) for entry in archive.infolist()}
 
 
-def _mapped(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray[Any, Any]:
+def _mapped(file: IO[bytes], archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray[Any, Any]:
     with archive.open(entry) as member:
         np.lib.format.read_magic(member)
         shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(member)
         header = member.tell()
     if fortran_order or entry.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{path}: {entry.filename} is not as write_arrays writes it")
+        raise ValueError(f"{file.name}: {entry.filename} is not as write_arrays writes it")
     if 0 in shape:
         return np.empty(shape, dtype)  # nothing cannot be mapped
-    with path.open("rb") as file:
-        file.seek(entry.header_offset)
-        name, extra = struct.unpack("<HH", file.read(LOCAL_HEADER)[LENGTHS])
+    file.seek(entry.header_offset)
+    name, extra = struct.unpack_from("<HH", file.read(LOCAL_HEADER), LENGTHS)
     start = entry.header_offset + LOCAL_HEADER + name + extra + header
-    return np.memmap(path, dtype, mode="c", offset=start, shape=shape)
+    return np.memmap(file, dtype, mode="c", offset=start, shape=shape)
 
 
 def write_table(path: Path, columns: Mapping[Any, Iterable[object]]) -> None:
