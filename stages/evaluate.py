@@ -1,31 +1,40 @@
-"""Stage evaluate: the test set scored once; probabilities into data/, metrics and plots into reports/."""
+"""Stage evaluate: the saved model scored on the raw test images, once; metrics and plots in reports/."""
 
 from pathlib import Path
 
-from digits import answers, artifacts, params
-from digits.errors import run_stage
+from digits.common import files
+from digits.common.stage import run_stage
+from digits.data import download, idx
+from digits.model import tensorflow_setup
 
-DATA, MODEL, PLOTS = Path("data/normalized.npz"), Path("data/model.keras"), Path("reports/plots")
+RAW, REPORTS = Path("data/raw"), Path("reports")
 
 
 def main() -> None:
-    """Score the trained network on the normalized test images."""
-    params.load()
-    with answers.beside(MODEL, DATA) as answering:  # where TensorFlow is imported, and here what else is slow
-        from digits import evaluation, plots
+    """Score the model that ships, as it ships."""
+    tensorflow_setup.configure(num_threads=1)
+    from digits.evaluation import calibration, metrics
+    from digits.model import inference, keras_file
+    from digits.plots import evaluation as plots
+    from digits.plots import history
 
-        about, splits = artifacts.read_json(Path("data/raw/dataset.json")), artifacts.map_arrays(DATA)
-        images, labels, title = splits["x_test"], splits["y_test"], about["title"]
-        plots.save(plots.curves(artifacts.read_table(Path("reports/history.csv")), title), PLOTS / "curves.png")
-        probabilities, parameters = answering.result()
-    predictions = evaluation.predictions(labels, probabilities)
-    artifacts.write_arrays(Path("data/probabilities.npz"), probabilities=probabilities)
-    artifacts.write_table(Path("data/predictions.csv"), predictions.to_dict("list"))
-    metrics = {"dataset": about["name"], **evaluation.scores(labels, probabilities), "parameters": parameters}
-    artifacts.write_json(Path("reports/metrics.json"), metrics)
-    plots.save(plots.confusion(predictions, title), PLOTS / "confusion.png")
-    plots.save(plots.mistakes(images, evaluation.mistakes(predictions), title), PLOTS / "mistakes.png")
-    plots.save(plots.calibration(evaluation.calibration(labels, probabilities), title), PLOTS / "calibration.png")
+    metadata = files.read_json(RAW / download.METADATA)
+    images, labels = idx.read_test(RAW)
+    model = keras_file.load(Path("data/model.keras"))
+    probabilities = inference.predict(model, images)
+    predictions = metrics.predictions(labels, probabilities)
+    bins = calibration.bins(labels, probabilities)
+
+    files.write_arrays(Path("data/probabilities.npz"), probabilities=probabilities)
+    files.write_csv(Path("data/predictions.csv"), predictions.to_dict("list"))
+    scores = metrics.scores(labels, probabilities)
+    files.write_json(
+        REPORTS / "metrics.json", {"dataset": metadata["name"], **scores, "parameters": model.count_params()}
+    )
+    history.save_curves(REPORTS / "evaluation/curves.png", REPORTS / "history.csv", metadata)
+    plots.save_confusion(REPORTS / "evaluation/confusion.png", predictions, metadata)
+    plots.save_errors(REPORTS / "evaluation/errors.png", images, metrics.errors(predictions), metadata)
+    plots.save_calibration(REPORTS / "evaluation/calibration.png", bins, metadata)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,35 @@
-"""Stage normalize: scaled images, split into training, validation and test set, into data/normalized.npz."""
+"""Stage normalize: scaled training and validation images in data/normalized.npz. The test files are not opened."""
 
 from pathlib import Path
 
-from digits import artifacts, idx, params, plots, preprocessing
-from digits.errors import run_stage
+from digits import params
+from digits.common import files
+from digits.common.stage import run_stage
+from digits.data import download, idx
+from digits.data.normalization import METHODS
+from digits.data.split import split
+from digits.plots import dataset as plots
 
-RAW = Path("data/raw")
-PLOTS = Path("reports/plots")
+RAW, PLOTS = Path("data/raw"), Path("reports/dataset")
 
 
 def main() -> None:
-    """Normalize the raw images, and picture some as they came."""
+    """Scale the pixels, hold out a validation set, and draw some raw images."""
     settings = params.load().normalize
-    about = artifacts.read_json(RAW / idx.ABOUT)
-    x_train, y_train, x_test, y_test = idx.read(RAW)
+    metadata = files.read_json(RAW / download.METADATA)
+    images, labels = idx.read_train(RAW)
 
-    count = preprocessing.validation_count(settings.validation_size, len(x_train), stand_in=about["stand_in"])
-    held_out = preprocessing.hold_out(y_train, count, settings.validation_seed)
-    splits = preprocessing.split(x_train, y_train, x_test, y_test, held_out, settings.method)
-    artifacts.write_arrays(Path("data/normalized.npz"), **splits)
-
-    plots.save(plots.first_image(x_train, y_train, about["title"]), PLOTS / "first_image.png")
-    plots.save(plots.samples(x_train, y_train, about["title"]), PLOTS / "training_samples.png")
+    train, validation = split(labels, settings.train_size, settings.validation_size, settings.split_seed)
+    normalize = METHODS[settings.method]
+    files.write_arrays(
+        Path("data/normalized.npz"),
+        x_train=normalize(images[train]),
+        y_train=labels[train],
+        x_val=normalize(images[validation]),
+        y_val=labels[validation],
+    )
+    plots.save_first_image(PLOTS / "first_image.png", images, labels, metadata)
+    plots.save_samples(PLOTS / "samples.png", images, labels, metadata)
 
 
 if __name__ == "__main__":

@@ -1,35 +1,39 @@
-"""Stage predict_sample: what is test image 1000? reports/prediction.json answers, a plot shows it."""
+"""Stage predict_sample: what is test image 1000? The answer in reports/prediction.json, with a plot."""
 
 from pathlib import Path
 
-from digits import artifacts, params, plots
-from digits.errors import InputError, run_stage
+from digits import params
+from digits.common import files
+from digits.common.errors import UserError
+from digits.common.stage import run_stage
+from digits.data import download, idx
+from digits.plots import evaluation as plots
+
+RAW = Path("data/raw")
 
 
 def main() -> None:
-    """Look one test image up in the probabilities that evaluate kept."""
+    """Look up one test image in the probabilities that evaluate wrote."""
     index = params.load().predict_sample.index
-    about = artifacts.read_json(Path("data/raw/dataset.json"))
-    splits = artifacts.map_arrays(Path("data/normalized.npz"))
-    images, labels = splits["x_test"], splits["y_test"]
-    probabilities = artifacts.map_arrays(Path("data/probabilities.npz"))["probabilities"]
+    metadata = files.read_json(RAW / download.METADATA)
+    images, labels = idx.read_test(RAW)
     if not 0 <= index < len(labels):
-        allowed = f"must be from 0 to {len(labels) - 1}, the test images of {about['title']}"
-        raise InputError(f"params.yaml: predict_sample.index: {allowed}, got {index}")
+        allowed = f"must be from 0 to {len(labels) - 1}, the test images of {metadata['title']}"
+        raise UserError(f"params.yaml: predict_sample.index: {allowed}, got {index}")
 
-    label, prediction = int(labels[index]), int(probabilities[index].argmax())
+    (probabilities,) = files.read_arrays(Path("data/probabilities.npz"), "probabilities")
+    row = probabilities[index]
+    label, prediction = int(labels[index]), int(row.argmax())
     answer = {
         "index": index,
         "label": label,
         "prediction": prediction,
-        "probabilities": [round(float(probability), 6) for probability in probabilities[index]],
+        "probabilities": [round(float(probability), 6) for probability in row],
     }
-    artifacts.write_json(Path("reports/prediction.json"), answer)
-    figure = plots.prediction(images[index], probabilities[index], label, index, about["title"])
-    plots.save(figure, Path("reports/plots/prediction.png"))
-    table = {"digit": range(len(probabilities[index])), "probability": probabilities[index]}
-    artifacts.write_table(Path("data/sample.csv"), table)
-    print(f"test image {index}: predicted {prediction}, labelled {label}")
+    files.write_json(Path("reports/prediction.json"), answer)
+    files.write_csv(Path("data/sample.csv"), {"class": metadata["classes"], "probability": row})
+    plots.save_prediction(Path("reports/prediction.png"), images[index], row, label, index, metadata)
+    print(f"Test image {index}: predicted {prediction}, labelled {label}")
 
 
 if __name__ == "__main__":

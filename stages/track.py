@@ -1,29 +1,21 @@
-"""Stage track: one MLflow run for the state that the stages before left; data/published.json says which."""
+"""Stage track: the pipeline's results as one MLflow run; data/logged.json says which state was logged."""
 
 from pathlib import Path
 
-from digits import artifacts, params
-from digits.errors import run_stage
+from digits.common import files
+from digits.common.stage import run_stage
+from digits.tracking import pipeline_state
+from digits.tracking.log_run import log_run
 
-STAMP = Path("data/published.json")
+STAMP = Path("data/logged.json")
 
 
 def main() -> None:
-    """Publish params, metrics, plots, data and model."""
-    settings = params.load()
-    from digits import tracking  # which imports MLflow: once the params are checked
-
-    sections = {
-        "fetch": settings.fetch,
-        "normalize": settings.normalize,
-        "train": settings.train,
-        f"recipes.{settings.train.recipe}": settings.recipe,
-        "predict_sample": settings.predict_sample,
-    }
-    params_here = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    STAMP.unlink(missing_ok=True)  # DVC leaves a persistent output: should publishing fail, the next repro tries again
-    state = tracking.publish(params_here, Path("dvc.lock"))
-    artifacts.write_json(STAMP, {"state": state.fingerprint})
+    """Log params, metrics, plots, datasets and model."""
+    STAMP.unlink(missing_ok=True)  # DVC keeps a persistent output, which must not outlive a failure
+    state = pipeline_state.read("track")
+    log_run(state)
+    files.write_json(STAMP, {"state": state.fingerprint})
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
-"""Stage train: a network fitted by the chosen recipe, data/model.keras; its epochs, reports/history.csv."""
+"""Stage train: the recipe's network, trained, in data/model.keras; one row per epoch in reports/history.csv."""
 
 import time
 from pathlib import Path
 
-from digits import artifacts, backend, checkpoints, params, timings
-from digits.errors import run_stage
+from digits import params
+from digits.common import files, run_record
+from digits.common.stage import run_stage
+from digits.model import tensorflow_setup
+from digits.training.checkpoint import Checkpoint
+from digits.training.progress import progress_bar
 
 DATA, MODEL = Path("data/normalized.npz"), Path("data/model.keras")
 
@@ -12,22 +16,30 @@ DATA, MODEL = Path("data/normalized.npz"), Path("data/model.keras")
 def main() -> None:
     """Train on the normalized images; save the model with its normalization inside."""
     settings = params.load()
-    recipe, seed = settings.recipe, settings.train.seed
-    backend.start(recipe.threads)
-    from digits import models, training  # which import Keras: once the params are checked, TensorFlow set
+    recipe, seed, method = settings.recipe, settings.train.seed, settings.normalize.method
+    tensorflow_setup.configure(recipe.threads)
+    from digits.model import architectures, keras_file  # these import Keras, so TensorFlow comes first
+    from digits.training import loop
 
-    splits = artifacts.map_arrays(DATA)
-    train, validation = ((splits[f"x_{name}"], splits[f"y_{name}"]) for name in ("train", "val"))
-
-    network = models.build(recipe, seed)
-    code = [Path(module.__file__ or "") for module in (backend, models, training)]
-    checkpoint = checkpoints.of_training({"seed": seed, **recipe.model_dump(mode="json")}, DATA, code)
-    history = training.fit(network, recipe, seed, train, validation, checkpoint)
-    seconds = history.pop("seconds")
-    started = time.time() - seconds[-1]
-    artifacts.write_table(Path("reports/history.csv"), history)
-    models.save(models.with_normalization(network, settings.normalize.method), MODEL)
-    timings.record(MODEL, started, seconds, images=len(train[0]))
+    train = loop.as_tensors(*files.read_arrays(DATA, "x_train", "y_train"))
+    validation = loop.as_tensors(*files.read_arrays(DATA, "x_val", "y_val"))
+    network = architectures.build(recipe, seed)
+    checkpoint = Checkpoint.for_run({"seed": seed, **recipe.model_dump(mode="json")}, DATA, Path(__file__))
+    with progress_bar(recipe.epochs) as on_epoch_end:
+        history = loop.fit(
+            network,
+            recipe,
+            seed,
+            train,
+            validation if len(validation[1]) else None,
+            on_epoch_end=on_epoch_end,
+            checkpoint=checkpoint,
+        )
+    seconds = history[-1]["seconds"]
+    columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
+    files.write_csv(Path("reports/history.csv"), columns)
+    keras_file.save(architectures.with_normalization(network, method), MODEL)
+    run_record.save(MODEL, time.time() - seconds, seconds)
     checkpoint.remove()
 
 

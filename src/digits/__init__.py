@@ -1,1 +1,1 @@
-"""The library behind the stages: one idea a module, importable without side effects."""
+"""The library behind the stages. Packages by concern; importing one has no side effect."""

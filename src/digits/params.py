@@ -1,5 +1,6 @@
-"""params.yaml, checked and frozen: `load()` gives it, and `python -m digits.params` only checks it."""
+"""params.yaml as frozen models. `load()` reads it; `python -m digits.params` only checks it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,51 +10,61 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from digits.datasets import CATALOGUE
-from digits.errors import InputError, run_stage
+from digits.common.errors import UserError
+from digits.common.stage import run_stage
+from digits.data.catalogue import CATALOGUE
 
 PARAMS_FILE = Path("params.yaml")
 
 
-def _catalogued(name: str) -> str:
+def _in_catalogue(name: str) -> str:
     if name not in CATALOGUE:
         raise ValueError(f"must be one of {', '.join(CATALOGUE)}")
     return name
 
 
+def _plain(name: str) -> str:
+    # DVC reads `recipes.${train.recipe}` as a path of keys.
+    if not re.fullmatch(r"[\w-]+", name):
+        raise ValueError("must be a name of letters, digits, _ and -")
+    return name
+
+
 Count = Annotated[int, Field(gt=0)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what NumPy and Keras both take
+Name = Annotated[str, AfterValidator(_plain)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
 
 
 class Section(BaseModel):
-    """A mapping of params.yaml with exactly the keys named here, of exactly these types."""
+    """A section of params.yaml: exactly these keys, of exactly these types."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Fetch(Section):
-    """Which images there are."""
+    """Which dataset."""
 
-    dataset: Annotated[str, AfterValidator(_catalogued)]
+    dataset: Annotated[str, AfterValidator(_in_catalogue)]
 
 
 class Normalize(Section):
-    """How pixels are scaled, and which images are held out of the training set."""
+    """How pixels are scaled, how many images to learn from and how many to hold out."""
 
     method: Literal["l2", "minmax"]
+    train_size: Count
     validation_size: Annotated[int, Field(ge=0)]
-    validation_seed: Seed
+    split_seed: Seed
 
 
 class Train(Section):
-    """Which recipe to follow, and from which seed."""
+    """Which recipe to follow, and the seed."""
 
-    recipe: str
+    recipe: Name
     seed: Seed
 
 
 class PredictSample(Section):
-    """Which test image to look at; the stage, which knows how many there are, checks the range."""
+    """Which test image to look at. The stage checks the range, since it knows how many there are."""
 
     index: int
 
@@ -62,7 +73,7 @@ class Recipe(Section):
     """A network and how it is trained."""
 
     architecture: Literal["mlp"]
-    # YAML has lists, not tuples: only the outer type is taken leniently.
+    # YAML has lists, not tuples, so only the outer type is lenient.
     hidden: Annotated[tuple[Count, ...], Strict(False)]
     optimizer: Literal["adam", "sgd"]
     learning_rate: Annotated[float, Field(gt=0)]
@@ -79,7 +90,7 @@ class Params(Section):
     normalize: Normalize
     train: Train
     predict_sample: PredictSample
-    recipes: Mapping[str, Recipe]
+    recipes: Mapping[Name, Recipe]
 
     @model_validator(mode="after")
     def _recipe_exists(self) -> "Params":
@@ -97,21 +108,21 @@ def load(path: Path = PARAMS_FILE) -> Params:
     """Read and check `path`.
 
     Raises:
-        InputError: one line for each fault, or for what keeps the file from being read.
+        UserError: one line for each fault.
     """
     try:
         content = YAML(typ="safe").load(path)
     except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise InputError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise InputError("\n".join(f"{path}: {_line(fault)}" for fault in error.errors())) from error
+        raise UserError("\n".join(f"{path}: {_line(fault)}" for fault in error.errors())) from error
 
 
 def _line(fault: ErrorDetails) -> str:
-    """One fault in our words: where, what is allowed, what came."""
-    where = ".".join(str(key) for key in fault["loc"])
+    """One fault as `key: what is allowed, got what`."""
+    where = ".".join(str(key) for key in fault["loc"] if key != "[key]")
     match fault["type"]:
         case "missing":
             return f"{where}: is missing"
@@ -120,12 +131,12 @@ def _line(fault: ErrorDetails) -> str:
         case "value_error" if not where:
             return str(fault["ctx"]["error"])
         case "value_error":
-            wanted = str(fault["ctx"]["error"])
+            allowed = str(fault["ctx"]["error"])
         case "model_type":
-            wanted = "must be a mapping"
+            allowed = "must be a mapping"
         case _:
-            wanted = fault["msg"].replace("Input should", "must")
-    return f"{where or 'the file'}: {wanted}, got {fault['input']!r:.80}"
+            allowed = fault["msg"].replace("Input should", "must")
+    return f"{where or 'the file'}: {allowed}, got {fault['input']!r:.80}"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

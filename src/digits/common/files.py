@@ -1,0 +1,98 @@
+"""Files that are written whole or not at all, with the same bytes for the same content."""
+
+import csv
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.common.errors import UserError
+
+Array = NDArray[Any]
+
+# What NumPy and zipfile raise for a truncated or overwritten .npz.
+UNREADABLE = (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path next to `path`, and rename it to `path` if the block ends without an error.
+
+    The temporary name is hidden, belongs to this process and keeps the suffix, which many writers go by. Missing
+    folders are made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content`."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content` as indented JSON in its own order. NaN, which JSON lacks, raises ValueError."""
+    write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read an object that `write_json` wrote."""
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    return content
+
+
+def write_arrays(path: Path, **arrays: Array) -> None:
+    """Write `arrays` as an uncompressed .npz. NumPy dates its members 1980, so equal arrays are equal bytes."""
+    with atomic(path) as temporary:
+        np.savez(temporary, **arrays)
+
+
+def read_arrays(path: Path, *names: str) -> list[Array]:
+    """Read arrays of an .npz by name.
+
+    Raises:
+        UserError: the file is damaged, or has no array of that name.
+    """
+    try:
+        with np.load(path) as archive:
+            return [archive[name] for name in names]
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        raise UserError(f"{path}: cannot be read ({error}); restore it with: dvc repro") from error
+
+
+def checksums(path: Path) -> dict[str, int]:
+    """The CRC-32 of each array of an .npz, by name, from the archive's directory: no array is read."""
+    with zipfile.ZipFile(path) as archive:
+        return {entry.filename.removesuffix(".npy"): entry.CRC for entry in archive.infolist()}
+
+
+def write_csv(path: Path, columns: Mapping[Any, Iterable[object]]) -> None:
+    """Write columns of equal length, by name; floats to six decimals."""
+    rows = zip(*columns.values(), strict=True)
+    with atomic(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(
+            [f"{cell:.6f}" if isinstance(cell, float | np.floating) else cell for cell in row] for row in rows
+        )

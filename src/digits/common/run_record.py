@@ -1,0 +1,56 @@
+"""How long a training run took, and where it ran: kept outside DVC, under the SHA-256 of the trained model."""
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+
+from digits.common import files, paths
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A training run that took place on this machine.
+
+    Attributes:
+        started: seconds since 1970.
+        seconds: duration, compilation included, and the time before an interruption too.
+        cpu: the model of the processor.
+        versions: the versions of Python and of the libraries that decide the numbers, by name.
+    """
+
+    started: float
+    seconds: float
+    cpu: str
+    versions: dict[str, str]
+
+
+def save(model: Path, started: float, seconds: float) -> None:
+    """Record the training run that produced `model`; `started` and `seconds` as in `RunRecord`."""
+    files.write_json(_path(model), asdict(RunRecord(started, seconds, cpu(), versions())))
+
+
+def load(model: Path) -> RunRecord | None:
+    """The training run that produced `model`, or None if it took place elsewhere."""
+    path = _path(model)
+    return RunRecord(**files.read_json(path)) if path.exists() else None
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the libraries that decide the numbers, by name."""
+    libraries = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    return {"python": platform.python_version(), **libraries}
+
+
+def cpu() -> str:
+    """The model of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def _path(model: Path) -> Path:
+    return paths.state_dir() / "runs" / f"{files.sha256(model)}.json"

@@ -1,0 +1,39 @@
+"""How raw pixels are scaled before training. NumPy only: the same bytes on every machine."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from digits.common.types import Images, Pixels
+
+
+def l2(pixels: Pixels) -> Images:
+    """Scale each pixel column to unit Euclidean length, as `tf.keras.utils.normalize(x, axis=1)` does.
+
+    Args:
+        pixels: uint8 (n, rows, columns).
+
+    Returns:
+        float32 of the same shape; columns of zeros stay zero.
+    """
+    values = pixels.astype(np.float32)
+    # Sums of up to 28 squares of bytes are whole numbers below 2**24, which float32 holds exactly.
+    lengths = np.sqrt(np.einsum("nrc,nrc->nc", values, values))
+    lengths[lengths == 0] = 1
+    values /= lengths[:, np.newaxis, :]
+    return values
+
+
+def minmax(pixels: Pixels) -> Images:
+    """Scale pixels from 0..255 to 0..1.
+
+    Args:
+        pixels: uint8 of any shape.
+
+    Returns:
+        float32 of the same shape.
+    """
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+METHODS: Mapping[str, Callable[[Pixels], Images]] = {"l2": l2, "minmax": minmax}

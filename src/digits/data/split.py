@@ -1,0 +1,48 @@
+"""Which training images to learn from, and which to hold out for validation."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.common.errors import UserError
+from digits.common.types import Labels
+
+Indices = NDArray[np.intp]
+
+
+def split(labels: Labels, train_size: int, validation_size: int, seed: int) -> tuple[Indices, Indices]:
+    """Draw the training and the validation images at random, each class in proportion.
+
+    Both are nested in size: the images of a smaller set are among those of a larger one.
+
+    Args:
+        labels: the classes of all images, uint8 (n,).
+        train_size: how many images to learn from.
+        validation_size: how many images to hold out, drawn before the training images.
+        seed: of the draw.
+
+    Returns:
+        The indices of the training and of the validation images, ascending.
+
+    Raises:
+        UserError: there are fewer images than that.
+    """
+    if train_size + validation_size > len(labels):
+        raise UserError(
+            "params.yaml: normalize.train_size + normalize.validation_size: must be at most "
+            f"{len(labels)}, the number of training images, got {train_size} + {validation_size}"
+        )
+    order = stratified_order(labels, seed)
+    return np.sort(order[validation_size : validation_size + train_size]), np.sort(order[:validation_size])
+
+
+def stratified_order(labels: Labels, seed: int) -> Indices:
+    """All indices in a random order, of which every stretch has each class in proportion.
+
+    The images of a class, shuffled, are spread evenly over 0..1: the i-th of m at (i + 1/2) / m.
+    """
+    generator = np.random.default_rng(seed)
+    position = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.argsort(position, kind="stable")

@@ -1,0 +1,62 @@
+"""Test scores, the table of predictions, and the errors in it."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import log_loss, precision_recall_fscore_support
+
+from digits.common.types import CLASSES, Labels, Probabilities
+from digits.evaluation import calibration
+
+
+def scores(labels: Labels, probabilities: Probabilities) -> dict[str, Any]:
+    """The numbers of metrics.json, to six decimals.
+
+    Args:
+        labels: the true classes, uint8 (n,).
+        probabilities: float32 (n, 10).
+
+    Returns:
+        `accuracy` (0..1), `loss` (mean cross-entropy, nats), `errors` (a count), `expected_calibration_error` (0..1)
+        and, for each class, `precision`, `recall` and `f1` (0 where they are undefined).
+    """
+    classes = range(CLASSES)
+    predicted = probabilities.argmax(axis=1)
+    errors = int((predicted != labels).sum())
+    # In float32 the rows sum to 1 within 1e-7, which log_loss warns about in float64.
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    calibration_error = calibration.expected_calibration_error(calibration.bins(labels, probabilities))
+    return {
+        "accuracy": round(1 - errors / len(labels), 6),
+        "loss": round(float(log_loss(labels, exact, labels=classes)), 6),
+        "errors": errors,
+        "expected_calibration_error": round(calibration_error, 6),
+        "per_class": {
+            str(label): {
+                "precision": round(float(precision[label]), 6),
+                "recall": round(float(recall[label]), 6),
+                "f1": round(float(f1[label]), 6),
+            }
+            for label in classes
+        },
+    }
+
+
+def predictions(labels: Labels, probabilities: Probabilities) -> pd.DataFrame:
+    """One row per test image, in order: `actual` and `predicted` class, `confidence` in the prediction (0..1)."""
+    return pd.DataFrame(
+        {
+            "actual": labels,
+            "predicted": probabilities.argmax(axis=1),
+            "confidence": probabilities.max(axis=1).round(6),
+        }
+    )
+
+
+def errors(table: pd.DataFrame) -> pd.DataFrame:
+    """The wrong rows of `predictions`, most confident first; the index is the image's."""
+    wrong = table[table["actual"] != table["predicted"]]
+    return wrong.sort_values("confidence", ascending=False, kind="stable")

@@ -1,0 +1,1 @@
+"""The model: TensorFlow set up, architectures, .keras files and inference."""

@@ -1,0 +1,1 @@
+"""Figures, drawn with the same style and the same bytes everywhere."""

@@ -1,0 +1,89 @@
+"""Figures of the predictions on the test set."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.common.types import CLASSES, Pixels
+from digits.plots.style import Metadata, figure, rotation, show_image
+
+if TYPE_CHECKING:
+    import pandas as pd  # predict_sample does without
+
+SIDE = 5  # errors per row and per column
+
+
+def save_confusion(path: Path, predictions: "pd.DataFrame", metadata: Metadata) -> None:
+    """How many test images of each class were predicted as which; shaded by the share of the class."""
+    counts = np.zeros((CLASSES, CLASSES), dtype=int)
+    np.add.at(counts, (predictions["actual"], predictions["predicted"]), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    ticks = range(CLASSES)
+    with figure(path, 6, 5.6) as drawn:
+        axes = drawn.subplots()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.grid(visible=False)
+        for actual, predicted in np.argwhere(counts):
+            colour = "white" if shares[actual, predicted] > 0.5 else "black"
+            count = counts[actual, predicted]
+            axes.text(predicted, actual, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+        axes.set_xticks(ticks, metadata["classes"], rotation=rotation(metadata))
+        axes.set_yticks(ticks, metadata["classes"])
+        axes.set(xlabel="predicted", ylabel="actual", title=f"{metadata['title']}: test set")
+
+
+def save_errors(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata) -> None:
+    """The most confident errors, at most 25: the raw image, its true class, the prediction and its confidence.
+
+    Args:
+        path: of the figure.
+        images: all test images.
+        errors: one row per error, most confident first: `actual`, `predicted`, `confidence`; indexed by image.
+        metadata: of the dataset.
+    """
+    shown = errors.head(SIDE * SIDE)
+    height, width = images.shape[1:]
+    above = height // 2  # room for the caption
+    mosaic = np.full((SIDE * (above + height), SIDE * (width + above)), np.nan)
+    classes = metadata["classes"]
+    with figure(path, 1.7 * SIDE, 1.75 * SIDE) as drawn:
+        axes = drawn.subplots()
+        for number, error in enumerate(shown.itertuples()):
+            bottom, left = (number // SIDE + 1) * (above + height), number % SIDE * (width + above) + above // 2
+            mosaic[bottom - height : bottom, left : left + width] = images[error.Index]
+            caption = f"true {classes[error.actual]}\npredicted {classes[error.predicted]} ({error.confidence:.1%})"
+            axes.text(left + width / 2, bottom - height - 1, caption, ha="center", va="bottom", fontsize=8)
+        show_image(axes, mosaic)
+        axes.set_title(f"{metadata['title']}: {len(shown)} most confident errors of {len(errors)}")
+
+
+def save_calibration(path: Path, bins: "pd.DataFrame", metadata: Metadata) -> None:
+    """Accuracy by confidence, and the number of images in each bin of confidence."""
+    width = 1 / len(bins)
+    left = np.arange(len(bins)) * width
+    with figure(path, 5, 5.4) as drawn:
+        above, below = drawn.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        above.bar(left, bins["accuracy"], width, align="edge", edgecolor="white", label="accuracy")
+        above.plot((0, 1), (0, 1), color="grey", linestyle="--", label="perfect calibration")
+        above.set(ylabel="accuracy", title=f"{metadata['title']}: test set")
+        above.legend(loc="upper left")
+        below.bar(left, bins["count"], width, align="edge", edgecolor="white")
+        below.set(xlabel="confidence", ylabel="images", xlim=(0, 1), yscale="log")
+
+
+def save_prediction(
+    path: Path, image: Pixels, probabilities: NDArray[np.float32], label: int, index: int, metadata: Metadata
+) -> None:
+    """One raw test image, (28, 28), and the probability of each class, (10,)."""
+    classes, predicted = metadata["classes"], probabilities.argmax()
+    with figure(path, 7, 3.4) as drawn:
+        left, right = drawn.subplots(1, 2)
+        show_image(left, image)
+        left.set_title(f"{metadata['title']} test image {index}: {classes[label]}")
+        positions = np.arange(CLASSES)
+        right.barh(positions, probabilities, color=np.where(positions == predicted, "tab:blue", "lightsteelblue"))
+        right.set_yticks(positions, classes)
+        right.set(xlim=(0, 1), xlabel="probability", title=f"predicted: {classes[predicted]}")
+        right.invert_yaxis()

@@ -1,0 +1,1 @@
+"""Tracking: one MLflow run for one state of the pipeline."""

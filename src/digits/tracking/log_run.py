@@ -1,0 +1,146 @@
+"""One MLflow run for one state, however often, from wherever and by how many processes at once it is logged.
+
+Nothing in MLflow is unique but what it numbers itself. So every publisher creates what is missing, looks again, and
+keeps the first of what is there by id; all publishers keep the same one. What they log is the same, too.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Param, Run, RunStatus
+from mlflow.exceptions import MlflowException, RestException
+
+from digits.tracking import mlflow_model, registry, store
+from digits.tracking import run as run_content
+from digits.tracking.pipeline_state import State
+from digits.tracking.run import STATE_TAG, RunContent
+
+EXPERIMENTS_TAG = "dvc.experiments"
+
+BATCH = 1000  # metrics per request, the most that a server accepts
+ATTEMPTS = 5
+
+
+def log_run(state: State) -> None:
+    """Log the state in the working directory: a new run, or the one that it has, completed.
+
+    Raises:
+        UserError: the store cannot be used.
+    """
+    content = run_content.read(state)
+    with store.connect() as (client, experiment_id):
+        _retry_conflicts(_RunLogger(client, experiment_id, state.fingerprint, content).log)
+
+
+def _retry_conflicts(log: Callable[[], None]) -> None:
+    """Call `log`, which can be repeated, again if another publisher came in between: it kept one run of two, say."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return log()
+        except MlflowException as error:
+            is_conflict = isinstance(error, RestException) or "IntegrityError" in str(error)
+            if not is_conflict or attempt + 1 == ATTEMPTS:
+                raise
+    return None
+
+
+@dataclass(frozen=True)
+class _RunLogger:
+    client: MlflowClient
+    experiment_id: str
+    fingerprint: str
+    content: RunContent
+
+    def log(self) -> None:
+        if not self.runs():
+            self.create_run()
+        done = None
+        while (runs := self.runs())[0].info.run_id != done:
+            run, *doubles = runs
+            self.complete(run)
+            for double in doubles:
+                for model in self.models(double):
+                    self.client.delete_logged_model(model.model_id)
+                self.client.delete_run(double.info.run_id)
+            done = run.info.run_id
+
+    def runs(self) -> list[Run]:
+        """The runs of the state, by id."""
+        found = self.client.search_runs([self.experiment_id], f"tags.`{STATE_TAG}` = '{self.fingerprint}'")
+        return sorted(found, key=lambda run: str(run.info.run_id))
+
+    def create_run(self) -> None:
+        experiment = os.environ.get("DVC_EXP_NAME")
+        tags = dict(self.content.tags) | ({EXPERIMENTS_TAG: experiment} if experiment else {})
+        self.client.create_run(self.experiment_id, self.content.started, tags, experiment or self.content.name)
+
+    def complete(self, run: Run) -> None:
+        """Log what the run lacks; its status is set last. Tags, name and description of a finished run are kept."""
+        is_finished = run.info.status == RunStatus.to_string(RunStatus.FINISHED)
+        if not is_finished:
+            self.log_values(run)
+        self.join_experiment(run)
+        self.log_files(run)
+        model = self.log_model(run)
+        if self.content.version_tags:
+            note = self.content.tags[run_content.NOTE_TAG]
+            registry.register(self.client, run.info.run_id, model.model_id, note, self.content.version_tags)
+        if not is_finished:
+            self.client.set_terminated(run.info.run_id, end_time=run_content.end_time(run))
+
+    def join_experiment(self, run: Run) -> None:
+        """Add the DVC experiment to the run's tag. The first one names the run, unless a person has."""
+        experiment = os.environ.get("DVC_EXP_NAME")
+        names = run.data.tags.get(EXPERIMENTS_TAG, "").split()
+        if experiment and experiment not in names:
+            if not names and run.info.run_name == self.content.name:
+                self.client.update_run(run.info.run_id, name=experiment)
+            self.client.set_tag(run.info.run_id, EXPERIMENTS_TAG, " ".join([*names, experiment]))
+
+    def log_values(self, run: Run) -> None:
+        params = [Param(key, str(value)) for key, value in self.content.params.items()]
+        self.client.log_batch(run.info.run_id, params=params)
+        metrics = run_content.metrics(self.content, run)
+        for start in range(0, len(metrics), BATCH):
+            self.client.log_batch(run.info.run_id, metrics=metrics[start : start + BATCH])
+        self.client.log_inputs(run.info.run_id, self.content.datasets)
+
+    def log_files(self, run: Run) -> None:
+        run_id = run.info.run_id
+        # Logged last, so it is there if all are, unless somebody removed the folder.
+        if "predictions.json" in {item.path for item in self.client.list_artifacts(run_id)}:
+            return
+        for path in self.content.files:
+            self.client.log_artifact(run_id, str(path))
+        for path in self.content.plots:
+            self.client.log_artifact(run_id, str(path), "plots")
+        self.client.log_dict(run_id, self.content.predictions, "predictions.json")
+
+    def models(self, run: Run) -> list[LoggedModel]:
+        """The run's models, by id."""
+        found = self.client.search_logged_models([self.experiment_id], f"source_run_id = '{run.info.run_id}'")
+        return sorted(found, key=lambda model: str(model.model_id))
+
+    def log_model(self, run: Run) -> LoggedModel:
+        """The run's model: created, linked to the run and given its metrics and files as far as these are missing."""
+        run_id = run.info.run_id
+        if not self.models(run):
+            tags = {"sha256": self.content.tags["model.sha256"]}
+            self.client.create_logged_model(self.experiment_id, "classifier", run_id, tags=tags, model_type="keras")
+        model, *doubles = self.models(run)
+        for double in doubles:
+            self.client.delete_logged_model(double.model_id)
+        outputs = self.client.get_run(run_id).outputs
+        if model.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
+            self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, len(self.content.history))])
+        if model.status != LoggedModelStatus.READY or not self.client.list_logged_model_artifacts(model.model_id):
+            self.client.log_batch(run_id, metrics=run_content.metrics(self.content, run, model.model_id))
+            with TemporaryDirectory() as folder:
+                mlflow_model.write(Path(folder, "model"), self.content.model, model, self.content.example)
+                self.client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
+            self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+        return model

@@ -1,0 +1,112 @@
+"""The MLflow store: which one, opened once at a time where that matters, and failures told in one line."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, nullcontext
+from pathlib import Path
+
+import mlflow
+import sqlalchemy
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+
+from digits.common import paths
+from digits.common.errors import UserError
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+DEFAULT_EXPERIMENT = "digits"
+
+# An absent server must fail within 30 s. MLflow would repeat requests that create something; `dvc repro` is the retry.
+TIMEOUTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+@contextmanager
+def connect() -> Iterator[tuple[MlflowClient, str]]:
+    """A client of the store that MLFLOW_TRACKING_URI names, and the id of the experiment in MLFLOW_EXPERIMENT_NAME.
+
+    By default the store is mlflow.db at the root of the repository, where a relative database path starts, too: in the
+    block, the root is the working directory.
+
+    Raises:
+        UserError: the store cannot be used, now or at any time in the block; nothing is lost.
+    """
+    for name, value in TIMEOUTS.items():
+        os.environ.setdefault(name, value)
+    os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"  # the stage would end before the queue
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    try:
+        with chdir(paths.repo_root()), _exclusive(uri):
+            _check_database(uri)
+            mlflow.set_tracking_uri(uri)
+            client = MlflowClient()
+            yield client, _experiment(client, uri)
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            without_password(f"MLflow at {uri} cannot be used: {reason}\n")
+            + "Nothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
+        ) from error
+
+
+def without_password(text: str) -> str:
+    """`text` with the credentials in its URLs replaced by asterisks."""
+    return re.sub(r"://[^/\s]+@", "://***@", text)
+
+
+def _database(uri: str) -> Path | None:
+    """The file of an SQLite database; None for every other store."""
+    return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None
+
+
+@contextmanager
+def _exclusive(uri: str) -> Iterator[None]:
+    """One process at a time on an SQLite database, which MLflow does not create safely in parallel."""
+    database = _database(uri)
+    if database:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{database}.lock") if database else nullcontext():
+        yield
+
+
+def _check_database(uri: str) -> None:
+    """Connect once. MLflow itself would try for 100 s, and end with a traceback."""
+    if uri.startswith(("http://", "https://")):
+        return
+    try:
+        engine = sqlalchemy.create_engine(uri)
+        engine.connect().close()
+        engine.dispose()
+    except (ImportError, sqlalchemy.exc.ArgumentError) as error:
+        raise MlflowException(f"{error}") from error
+
+
+def _experiment(client: MlflowClient, uri: str) -> str:
+    """The id of the experiment, created if it does not exist."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        try:
+            return str(client.create_experiment(name, artifact_location=_artifact_location(uri)))
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+            return _experiment(client, uri)  # another process was faster
+    if experiment.lifecycle_stage != "active":
+        raise UserError(
+            f"MLflow's experiment {name!r} is deleted; restore it with "
+            f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, "
+            "or name another in MLFLOW_EXPERIMENT_NAME"
+        )
+    return str(experiment.experiment_id)
+
+
+def _artifact_location(uri: str) -> str | None:
+    """A folder next to an SQLite database; a server has its own place."""
+    if uri.startswith(("http://", "https://")):
+        return None
+    return ((_database(uri) or Path("mlflow.db").absolute()).parent / "mlartifacts").as_uri()

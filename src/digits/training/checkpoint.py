@@ -1,0 +1,68 @@
+"""Checkpoints, so that an interrupted training run resumes after its last completed epoch."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from digits.common import files, paths, run_record
+
+SOURCE = Path(__file__).parents[1]
+PACKAGES = ("common", "model", "training")  # with the stage's script, all code that computes
+
+ABANDONED_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One file with the state of one training run.
+
+    Attributes:
+        path: the file.
+    """
+
+    path: Path
+
+    @classmethod
+    def for_run(cls, params: Mapping[str, Any], data: Path, script: Path) -> "Checkpoint":
+        """The checkpoint of the training run that these decide; no other run has the same path.
+
+        Args:
+            params: every parameter that the run depends on, as JSON can hold it.
+            data: an .npz; the checksums in it stand for its content.
+            script: the stage's script; the code that it calls counts too, and the versions of the libraries.
+        """
+        code = [script, *(path for package in PACKAGES for path in sorted((SOURCE / package).rglob("*.py")))]
+        digests = [(path.name, files.sha256(path)) for path in code]
+        identity = json.dumps([params, files.checksums(data), digests, run_record.versions()], sort_keys=True)
+        digest = hashlib.sha256(identity.encode()).hexdigest()
+        return cls(paths.state_dir() / "checkpoints" / f"{digest}.npz")
+
+    def save(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Replace what was saved before."""
+        files.write_arrays(self.path, **arrays)
+
+    def load(self) -> dict[str, NDArray[Any]] | None:
+        """What was saved last, or None, with a line that says why if the file is damaged."""
+        if not self.path.exists():
+            return None
+        try:
+            with np.load(self.path) as archive:
+                return dict(archive)
+        except files.UNREADABLE as error:
+            tqdm.write(f"Ignoring checkpoint {self.path}: it cannot be read ({error})")
+            return None
+
+    def remove(self) -> None:
+        """Delete this checkpoint, and those that other runs abandoned a week ago."""
+        self.path.unlink(missing_ok=True)
+        for path in self.path.parent.glob("*.npz"):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                path.unlink()

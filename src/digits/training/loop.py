@@ -1,0 +1,195 @@
+"""The training loop: one compiled function per epoch, over data that stays in memory."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from digits.common.errors import UserError
+from digits.common.types import Images, Labels
+from digits.params import Recipe
+from digits.training.checkpoint import Checkpoint
+
+Tensors = tuple[tf.Tensor, tf.Tensor]  # float32 (n, 28, 28) and int32 (n,)
+Variables = Sequence[keras.Variable]
+Row = dict[str, float]  # the metrics of one epoch
+Function = Callable[..., Any]  # compiled by TensorFlow
+
+VALIDATION_BATCH = 1000
+
+OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
+    "adam": keras.optimizers.Adam,
+    "sgd": keras.optimizers.SGD,
+}
+
+
+def fit(
+    network: keras.Model,
+    recipe: Recipe,
+    seed: int,
+    train: Tensors,
+    validation: Tensors | None = None,
+    *,
+    on_epoch_end: Callable[[Row], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> list[Row]:
+    """Train `network` in place, as `model.fit` would with sparse categorical cross-entropy.
+
+    Args:
+        network: takes normalized images and returns probabilities.
+        recipe: optimizer, learning rate, batch size, number of epochs, and whether XLA compiles.
+        seed: of the order of the images, drawn for each epoch from the seed and the epoch alone.
+        train: the images to learn from, all of them in every epoch, and their labels.
+        validation: the images to score after each epoch, and their labels.
+        on_epoch_end: called with the metrics of each completed epoch.
+        checkpoint: saved after each epoch. If it exists, the run resumes from it, to the same bits.
+
+    Returns:
+        One row per epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) while the weights changed,
+        `val_loss` and `val_accuracy` after the epoch if there is a validation set, and `seconds` since the start.
+
+    Raises:
+        UserError: the loss or a weight is no longer a finite number.
+    """
+    started = time.perf_counter()
+    optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
+    optimizer.build(network.trainable_variables)
+    variables = [*network.variables, *optimizer.variables]
+    train_epoch, eval_step = make_train_epoch(network, optimizer, xla=recipe.xla), make_eval_step(network)
+
+    history = restore(checkpoint, variables) if checkpoint else []
+    if history:
+        tqdm.write(f"Resuming after epoch {len(history)}")
+        started -= history[-1]["seconds"]
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        loss, accuracy = train_epoch(*train, *batches(len(train[1]), recipe.batch_size, (seed, epoch)))
+        row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
+        check_finite(row, variables, recipe)
+        if validation:
+            row |= validate(eval_step, validation)
+        history.append({**row, "seconds": time.perf_counter() - started})
+        if checkpoint:
+            save_checkpoint(checkpoint, variables, history)
+        if on_epoch_end:
+            on_epoch_end(row)
+    return history
+
+
+def as_tensors(images: Images, labels: Labels) -> Tensors:
+    """The split in TensorFlow's memory; images keep their type."""
+    return tf.constant(images), tf.constant(labels, dtype=tf.int32)
+
+
+def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Shuffle `count` images into batches of one size, as a compiled loop needs them.
+
+    Args:
+        count: how many images there are.
+        batch_size: images per step; all of them if there are fewer.
+        seed: of the order.
+
+    Returns:
+        The indices of the images, int32 (steps, batch size), and the weight of each: 1, or 0 for those that pad the
+        last batch.
+    """
+    batch_size = min(batch_size, count)
+    steps = -(-count // batch_size)
+    indices = np.zeros(steps * batch_size, dtype=np.int32)
+    weights = np.zeros(steps * batch_size, dtype=np.float32)
+    indices[:count] = np.random.default_rng(seed).permutation(count)
+    weights[:count] = 1
+    return indices.reshape(steps, batch_size), weights.reshape(steps, batch_size)
+
+
+def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, *, xla: bool) -> Function:
+    """The compiled function of one epoch: images, labels and `batches` to the mean loss and accuracy."""
+    trainable = network.trainable_variables
+
+    def train_step(images: tf.Tensor, labels: tf.Tensor, sample_weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            losses, correct = _losses_and_correct(labels, network(images, training=True))
+            total = tf.reduce_sum(losses * sample_weight)
+            mean = total / tf.reduce_sum(sample_weight)
+        optimizer.apply(tape.gradient(mean, trainable), trainable)
+        return total, tf.reduce_sum(correct * sample_weight)
+
+    @tf.function(jit_compile=xla, autograph=False)  # type: ignore[untyped-decorator]
+    def train_epoch(
+        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def body(i: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            batch = indices[i]
+            step = train_step(tf.gather(images, batch), tf.gather(labels, batch), sample_weight[i])
+            return i + 1, loss + step[0], correct + step[1]
+
+        zero = tf.zeros((), dtype=sample_weight.dtype)
+        steps = tf.shape(indices)[0]
+        _, loss, correct = tf.while_loop(lambda i, *_: i < steps, body, (0, zero, zero))
+        count = tf.reduce_sum(sample_weight)
+        return loss / count, correct / count
+
+    return train_epoch  # type: ignore[no-any-return]
+
+
+def make_eval_step(network: keras.Model) -> Function:
+    """The compiled function that sums the losses and the correct predictions of a batch.
+
+    A plain graph: XLA would compile for longer than a training run's whole validation takes.
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def eval_step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        losses, correct = _losses_and_correct(labels, network(images, training=False))
+        return tf.reduce_sum(losses), tf.reduce_sum(correct)
+
+    return eval_step  # type: ignore[no-any-return]
+
+
+def validate(eval_step: Function, validation: Tensors) -> Row:
+    """`val_loss` (nats) and `val_accuracy` (0..1), the means over the validation set."""
+    images, labels = validation
+    starts = range(0, len(labels), VALIDATION_BATCH)
+    sums = [eval_step(images[i : i + VALIDATION_BATCH], labels[i : i + VALIDATION_BATCH]) for i in starts]
+    loss, accuracy = np.sum(np.array(sums, dtype=np.float64), axis=0) / len(labels)
+    return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+
+
+def check_finite(row: Row, variables: Variables, recipe: Recipe) -> None:
+    """Raise UserError if the epoch diverged. The loss does not show what the last step did to the weights."""
+    if not (math.isfinite(row["loss"]) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
+        raise UserError(
+            f"Training diverged in epoch {row['epoch']}: loss {row['loss']} at learning rate {recipe.learning_rate}; "
+            "lower the recipe's learning_rate"
+        )
+
+
+def save_checkpoint(checkpoint: Checkpoint, variables: Variables, history: Sequence[Row]) -> None:
+    """Save the variables of network and optimizer, and the rows so far."""
+    arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
+    columns = {f"history_{name}": np.array([row[name] for row in history]) for name in history[0]}
+    checkpoint.save(arrays | columns)
+
+
+def restore(checkpoint: Checkpoint, variables: Variables) -> list[Row]:
+    """Set the variables to what the checkpoint holds, and return the rows until then; none without a checkpoint."""
+    arrays = checkpoint.load()
+    if arrays is None:
+        return []
+    for number, variable in enumerate(variables):
+        variable.assign(arrays[f"variable_{number}"])
+    columns = {name.removeprefix("history_"): arrays[name].tolist() for name in arrays if name.startswith("history_")}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _losses_and_correct(labels: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """For each image, the cross-entropy (nats), and 1 if the prediction is correct, else 0; both (n,)."""
+    # The sparse form of this cross-entropy computes the same, by a scatter that costs XLA up to a tenth of an epoch.
+    losses = keras.losses.categorical_crossentropy(tf.one_hot(labels, outputs.shape[-1], dtype=outputs.dtype), outputs)
+    correct = tf.argmax(outputs, axis=-1, output_type=labels.dtype) == labels
+    return losses, tf.cast(correct, losses.dtype)
