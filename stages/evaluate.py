@@ -16,7 +16,6 @@ def main() -> None:
     from digits.evaluation import calibration, metrics
     from digits.model import inference, keras_file
     from digits.plots import evaluation as plots
-    from digits.plots import history
 
     metadata = files.read_json(RAW / download.METADATA)
     images, labels = idx.read_test(RAW)
@@ -31,7 +30,6 @@ def main() -> None:
     files.write_json(
         REPORTS / "metrics.json", {"dataset": metadata["name"], **scores, "parameters": model.count_params()}
     )
-    history.save_curves(REPORTS / "evaluation/curves.png", REPORTS / "history.csv", metadata)
     plots.save_confusion(REPORTS / "evaluation/confusion.png", predictions, metadata)
     plots.save_errors(REPORTS / "evaluation/errors.png", images, metrics.errors(predictions), metadata)
     plots.save_calibration(REPORTS / "evaluation/calibration.png", bins, metadata)

@@ -25,16 +25,8 @@ def main() -> None:
     validation = loop.as_tensors(*files.read_arrays(DATA, "x_val", "y_val"))
     network = architectures.build(recipe, seed)
     checkpoint = Checkpoint.for_run({"seed": seed, **recipe.model_dump(mode="json")}, DATA, Path(__file__))
-    with progress_bar(recipe.epochs) as on_epoch_end:
-        history = loop.fit(
-            network,
-            recipe,
-            seed,
-            train,
-            validation if len(validation[1]) else None,
-            on_epoch_end=on_epoch_end,
-            checkpoint=checkpoint,
-        )
+    with progress_bar(recipe.epochs) as show:
+        history = loop.fit(network, recipe, seed, train, validation, on_epoch_end=show, checkpoint=checkpoint)
     seconds = history[-1]["seconds"]
     columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
     files.write_csv(Path("reports/history.csv"), columns)

@@ -1,6 +1,5 @@
 """params.yaml as frozen models. `load()` reads it; `python -m digits.params` only checks it."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,15 +22,8 @@ def _in_catalogue(name: str) -> str:
     return name
 
 
-def _plain(name: str) -> str:
-    # DVC reads `recipes.${train.recipe}` as a path of keys.
-    if not re.fullmatch(r"[\w-]+", name):
-        raise ValueError("must be a name of letters, digits, _ and -")
-    return name
-
-
 Count = Annotated[int, Field(gt=0)]
-Name = Annotated[str, AfterValidator(_plain)]
+Name = Annotated[str, Field(pattern=r"^[\w-]+$")]  # DVC reads `recipes.${train.recipe}` as a path of keys
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
 
 
@@ -135,7 +127,7 @@ def _line(fault: ErrorDetails) -> str:
         case "model_type":
             allowed = "must be a mapping"
         case _:
-            allowed = fault["msg"].replace("Input should", "must")
+            allowed = fault["msg"].replace("Input should", "must").replace("String should", "must")
     return f"{where or 'the file'}: {allowed}, got {fault['input']!r:.80}"
 
 

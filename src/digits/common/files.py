@@ -63,7 +63,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_arrays(path: Path, **arrays: Array) -> None:
     """Write `arrays` as an uncompressed .npz. NumPy dates its members 1980, so equal arrays are equal bytes."""
     with atomic(path) as temporary:
-        np.savez(temporary, **arrays)
+        np.savez(temporary, allow_pickle=False, **arrays)
 
 
 def read_arrays(path: Path, *names: str) -> list[Array]:
@@ -79,12 +79,6 @@ def read_arrays(path: Path, *names: str) -> list[Array]:
         raise
     except UNREADABLE as error:
         raise UserError(f"{path}: cannot be read ({error}); restore it with: dvc repro") from error
-
-
-def checksums(path: Path) -> dict[str, int]:
-    """The CRC-32 of each array of an .npz, by name, from the archive's directory: no array is read."""
-    with zipfile.ZipFile(path) as archive:
-        return {entry.filename.removesuffix(".npy"): entry.CRC for entry in archive.infolist()}
 
 
 def write_csv(path: Path, columns: Mapping[Any, Iterable[object]]) -> None:

@@ -10,14 +10,7 @@ from digits.common import files, paths
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training run that took place on this machine.
-
-    Attributes:
-        started: seconds since 1970.
-        seconds: duration, compilation included, and the time before an interruption too.
-        cpu: the model of the processor.
-        versions: the versions of Python and of the libraries that decide the numbers, by name.
-    """
+    """A training run on this machine: its start (seconds since 1970), its duration (s), and what computed it."""
 
     started: float
     seconds: float
@@ -26,7 +19,7 @@ class RunRecord:
 
 
 def save(model: Path, started: float, seconds: float) -> None:
-    """Record the training run that produced `model`; `started` and `seconds` as in `RunRecord`."""
+    """Record the training run that produced `model`."""
     files.write_json(_path(model), asdict(RunRecord(started, seconds, cpu(), versions())))
 
 

@@ -11,20 +11,12 @@ TEST_LABELS = "t10k-labels-idx1-ubyte.gz"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Four files in MNIST's format: 28 x 28 pixels, ten classes.
-
-    Attributes:
-        title: its name in plots.
-        sources: folders and URLs that have the four files, tried in order. A relative folder starts at the root of
-            the repository.
-        sha256: the digest of each file, by name; whoever serves a file, its digest must match.
-        classes: the name of each class, as plots show it.
-    """
+    """Four files in MNIST's format: 28 x 28 pixels, ten classes."""
 
     title: str
-    sources: tuple[str, ...]
-    sha256: Mapping[str, str]
-    classes: tuple[str, ...] = tuple("0123456789")
+    sources: tuple[str, ...]  # folders (relative to the repository's root) and URLs, tried in order
+    sha256: Mapping[str, str]  # of each file, by name; it must match, whoever serves the file
+    classes: tuple[str, ...] = tuple("0123456789")  # names for plots
 
 
 # To use your own data, add an entry with a folder as its source; `sha256sum *.gz` prints the digests.
@@ -54,18 +46,7 @@ CATALOGUE: Mapping[str, Dataset] = {
             TEST_IMAGES: "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
             TEST_LABELS: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         },
-        classes=(
-            "T-shirt",
-            "trouser",
-            "pullover",
-            "dress",
-            "coat",
-            "sandal",
-            "shirt",
-            "sneaker",
-            "bag",
-            "ankle boot",
-        ),
+        classes=("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
     ),
     "kmnist": Dataset(
         title="Kuzushiji-MNIST",

@@ -30,25 +30,16 @@ def read_test(folder: Path) -> tuple[Pixels, Labels]:
 
 
 def read_images(path: Path) -> Pixels:
-    """The images of a gzipped IDX file: uint8 (n, 28, 28).
-
-    Raises:
-        UserError: `path` is not such a file, whole and well-formed.
-    """
+    """The images of a gzipped IDX file, uint8 (n, 28, 28); raises as `read_train` does."""
     images = _read_values(path, rank=3)
     if images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
-        raise UserError(
-            f"{path}: images must be {IMAGE_SIDE} x {IMAGE_SIDE}, got {images.shape[1]} x {images.shape[2]}"
-        )
+        height, width = images.shape[1:]
+        raise UserError(f"{path}: images must be {IMAGE_SIDE} x {IMAGE_SIDE}, got {height} x {width}")
     return images
 
 
 def read_labels(path: Path) -> Labels:
-    """The labels of a gzipped IDX file: uint8 (n,), each from 0 to 9.
-
-    Raises:
-        UserError: `path` is not such a file, whole and well-formed.
-    """
+    """The labels of a gzipped IDX file, uint8 (n,), each from 0 to 9; raises as `read_train` does."""
     labels = _read_values(path, rank=1)
     if labels.max() >= CLASSES:
         raise UserError(f"{path}: labels must be from 0 to {CLASSES - 1}, got {labels.max()}")

@@ -8,14 +8,7 @@ from digits.common.types import Images, Pixels
 
 
 def l2(pixels: Pixels) -> Images:
-    """Scale each pixel column to unit Euclidean length, as `tf.keras.utils.normalize(x, axis=1)` does.
-
-    Args:
-        pixels: uint8 (n, rows, columns).
-
-    Returns:
-        float32 of the same shape; columns of zeros stay zero.
-    """
+    """Each pixel column scaled to unit Euclidean length, as `tf.keras.utils.normalize(x, axis=1)` does; zeros stay."""
     values = pixels.astype(np.float32)
     # Sums of up to 28 squares of bytes are whole numbers below 2**24, which float32 holds exactly.
     lengths = np.sqrt(np.einsum("nrc,nrc->nc", values, values))
@@ -25,14 +18,7 @@ def l2(pixels: Pixels) -> Images:
 
 
 def minmax(pixels: Pixels) -> Images:
-    """Scale pixels from 0..255 to 0..1.
-
-    Args:
-        pixels: uint8 of any shape.
-
-    Returns:
-        float32 of the same shape.
-    """
+    """Pixels scaled from 0..255 to 0..1."""
     return pixels.astype(np.float32) / np.float32(255)
 
 

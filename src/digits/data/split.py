@@ -14,12 +14,6 @@ def split(labels: Labels, train_size: int, validation_size: int, seed: int) -> t
 
     Both are nested in size: the images of a smaller set are among those of a larger one.
 
-    Args:
-        labels: the classes of all images, uint8 (n,).
-        train_size: how many images to learn from.
-        validation_size: how many images to hold out, drawn before the training images.
-        seed: of the draw.
-
     Returns:
         The indices of the training and of the validation images, ascending.
 

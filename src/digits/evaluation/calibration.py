@@ -9,15 +9,9 @@ BINS = 15
 
 
 def bins(labels: Labels, probabilities: Probabilities, number: int = BINS) -> pd.DataFrame:
-    """Accuracy by confidence.
+    """Accuracy by confidence, in bins of equal width over 0..1, each closed above, as Guo et al. define them.
 
-    Args:
-        labels: the true classes, uint8 (n,).
-        probabilities: float32 (n, 10).
-        number: of bins of equal width over 0..1, each closed above, as Guo et al. define them.
-
-    Returns:
-        One row per bin: `count` of predictions, their mean `confidence` and `accuracy` (NaN if there are none).
+    Returns one row per bin: `count` of predictions, their mean `confidence` and `accuracy` (NaN if there are none).
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import log_loss, precision_recall_fscore_support
+from sklearn.metrics import classification_report, log_loss
 
 from digits.common.types import CLASSES, Labels, Probabilities
 from digits.evaluation import calibration
@@ -13,34 +13,24 @@ from digits.evaluation import calibration
 def scores(labels: Labels, probabilities: Probabilities) -> dict[str, Any]:
     """The numbers of metrics.json, to six decimals.
 
-    Args:
-        labels: the true classes, uint8 (n,).
-        probabilities: float32 (n, 10).
-
-    Returns:
-        `accuracy` (0..1), `loss` (mean cross-entropy, nats), `errors` (a count), `expected_calibration_error` (0..1)
-        and, for each class, `precision`, `recall` and `f1` (0 where they are undefined).
+    `accuracy` (0..1), `loss` (mean cross-entropy, nats), `errors` (a count), `expected_calibration_error` (0..1) and,
+    for each class, `precision`, `recall` and `f1` (0 where they are undefined).
     """
-    classes = range(CLASSES)
     predicted = probabilities.argmax(axis=1)
-    errors = int((predicted != labels).sum())
+    report = classification_report(labels, predicted, labels=range(CLASSES), output_dict=True, zero_division=0)
     # In float32 the rows sum to 1 within 1e-7, which log_loss warns about in float64.
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     calibration_error = calibration.expected_calibration_error(calibration.bins(labels, probabilities))
+    names = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
     return {
-        "accuracy": round(1 - errors / len(labels), 6),
-        "loss": round(float(log_loss(labels, exact, labels=classes)), 6),
-        "errors": errors,
+        "accuracy": round(float((predicted == labels).mean()), 6),
+        "loss": round(float(log_loss(labels, exact, labels=range(CLASSES))), 6),
+        "errors": int((predicted != labels).sum()),
         "expected_calibration_error": round(calibration_error, 6),
         "per_class": {
-            str(label): {
-                "precision": round(float(precision[label]), 6),
-                "recall": round(float(recall[label]), 6),
-                "f1": round(float(f1[label]), 6),
-            }
-            for label in classes
+            str(label): {name: round(float(report[str(label)][key]), 6) for name, key in names.items()}
+            for label in range(CLASSES)
         },
     }
 

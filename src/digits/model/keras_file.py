@@ -1,10 +1,10 @@
 """.keras files whose bytes depend on their content alone."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import keras
 
@@ -21,8 +21,8 @@ def save(model: keras.Model, path: Path) -> None:
         with zipfile.ZipFile(written) as archive:
             entries = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(entries["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
-    config = renumbered(json.loads(entries["config.json"]), {})
-    entries |= {"metadata.json": json.dumps(metadata).encode(), "config.json": json.dumps(config).encode()}
+    config = renumbered(entries["config.json"].decode())
+    entries |= {"metadata.json": json.dumps(metadata).encode(), "config.json": config.encode()}
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in entries.items():
             archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
@@ -33,13 +33,9 @@ def load(path: Path) -> keras.Model:
     return keras.saving.load_model(path, compile=False)
 
 
-def renumbered(config: Any, seen: dict[int, int]) -> Any:
-    """`config` with the ids of shared objects, which are memory addresses, numbered by first appearance."""
-    if isinstance(config, dict):
-        return {
-            key: seen.setdefault(value, len(seen)) if key == "shared_object_id" else renumbered(value, seen)
-            for key, value in config.items()
-        }
-    if isinstance(config, list):
-        return [renumbered(value, seen) for value in config]
-    return config
+def renumbered(config: str) -> str:
+    """A model's JSON with the ids of shared objects, which are memory addresses, numbered by first appearance."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r'(?<="shared_object_id": )\d+', lambda match: str(numbers.setdefault(match[0], len(numbers))), config
+    )

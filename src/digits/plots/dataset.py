@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from digits.common.types import CLASSES, Labels, Pixels
-from digits.plots.style import Metadata, figure, rotation, show_image
+from digits.plots.style import Metadata, figure, show_image
 
 EACH = 5  # samples of each class
 
@@ -20,18 +18,10 @@ def save_first_image(path: Path, images: Pixels, labels: Labels, metadata: Metad
 
 def save_samples(path: Path, images: Pixels, labels: Labels, metadata: Metadata) -> None:
     """The first training images of every class, one column per class."""
-    mosaic = np.zeros((EACH, CLASSES, *images.shape[1:]), dtype=images.dtype)
-    for label in range(CLASSES):
-        found = images[labels == label][:EACH]
-        mosaic[: len(found), label] = found
-    rows, columns, height, width = mosaic.shape
     with figure(path, 7, 4) as drawn:
-        axes = drawn.subplots()
-        axes.imshow(mosaic.swapaxes(1, 2).reshape(rows * height, columns * width), cmap="gray", interpolation="nearest")
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-        centres = np.arange(columns) * width + width / 2 - 0.5
-        axes.set_xticks(centres, metadata["classes"], rotation=rotation(metadata))
-        axes.set_yticks([])
-        axes.tick_params(length=0)
-        axes.set_title(f"{metadata['title']}: the first {EACH} training images of each class")
+        grid = drawn.subplots(EACH, CLASSES)
+        for label, column in enumerate(grid.T):
+            column[0].set_title(metadata["classes"][label], fontsize=9)
+            for axes, image in zip(column, images[labels == label], strict=False):
+                show_image(axes, image)
+        drawn.suptitle(f"{metadata['title']}: the first {EACH} training images of each class")

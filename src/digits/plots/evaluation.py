@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.common.types import CLASSES, Pixels
-from digits.plots.style import Metadata, figure, rotation, show_image
+from digits.plots.style import Metadata, figure, show_image
 
 if TYPE_CHECKING:
     import pandas as pd  # predict_sample does without
@@ -29,34 +29,24 @@ def save_confusion(path: Path, predictions: "pd.DataFrame", metadata: Metadata) 
             colour = "white" if shares[actual, predicted] > 0.5 else "black"
             count = counts[actual, predicted]
             axes.text(predicted, actual, f"{count}", ha="center", va="center", color=colour, fontsize=8)
-        axes.set_xticks(ticks, metadata["classes"], rotation=rotation(metadata))
+        are_long = max(map(len, metadata["classes"])) > 3
+        axes.set_xticks(ticks, metadata["classes"], rotation=45 if are_long else 0)
         axes.set_yticks(ticks, metadata["classes"])
         axes.set(xlabel="predicted", ylabel="actual", title=f"{metadata['title']}: test set")
 
 
 def save_errors(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata) -> None:
-    """The most confident errors, at most 25: the raw image, its true class, the prediction and its confidence.
-
-    Args:
-        path: of the figure.
-        images: all test images.
-        errors: one row per error, most confident first: `actual`, `predicted`, `confidence`; indexed by image.
-        metadata: of the dataset.
-    """
-    shown = errors.head(SIDE * SIDE)
-    height, width = images.shape[1:]
-    above = height // 2  # room for the caption
-    mosaic = np.full((SIDE * (above + height), SIDE * (width + above)), np.nan)
-    classes = metadata["classes"]
+    """The first 25 of `errors`, which has `actual`, `predicted` and `confidence` by index in the test `images`."""
+    shown, classes = errors.head(SIDE * SIDE), metadata["classes"]
     with figure(path, 1.7 * SIDE, 1.75 * SIDE) as drawn:
-        axes = drawn.subplots()
-        for number, error in enumerate(shown.itertuples()):
-            bottom, left = (number // SIDE + 1) * (above + height), number % SIDE * (width + above) + above // 2
-            mosaic[bottom - height : bottom, left : left + width] = images[error.Index]
+        grid = drawn.subplots(SIDE, SIDE).ravel()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, index, error in zip(grid, shown.index, shown.itertuples(), strict=False):
+            show_image(axes, images[index])
             caption = f"true {classes[error.actual]}\npredicted {classes[error.predicted]} ({error.confidence:.1%})"
-            axes.text(left + width / 2, bottom - height - 1, caption, ha="center", va="bottom", fontsize=8)
-        show_image(axes, mosaic)
-        axes.set_title(f"{metadata['title']}: {len(shown)} most confident errors of {len(errors)}")
+            axes.set_title(caption, fontsize=8)
+        drawn.suptitle(f"{metadata['title']}: {len(shown)} most confident errors of {len(errors)}")
 
 
 def save_calibration(path: Path, bins: "pd.DataFrame", metadata: Metadata) -> None:

@@ -41,8 +41,3 @@ def show_image(axes: Axes, image: NDArray[np.generic]) -> None:
     """Show an image in grey, without axes."""
     axes.imshow(image, cmap="gray", interpolation="nearest")
     axes.set_axis_off()
-
-
-def rotation(metadata: Metadata) -> int:
-    """Degrees by which to turn the class names on a horizontal axis, where they are long."""
-    return 45 if max(map(len, metadata["classes"])) > 3 else 0

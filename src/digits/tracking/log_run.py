@@ -5,7 +5,6 @@ keeps the first of what is there by id; all publishers keep the same one. What t
 """
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,19 +32,16 @@ def log_run(state: State) -> None:
     """
     content = run_content.read(state)
     with store.connect() as (client, experiment_id):
-        _retry_conflicts(_RunLogger(client, experiment_id, state.fingerprint, content).log)
-
-
-def _retry_conflicts(log: Callable[[], None]) -> None:
-    """Call `log`, which can be repeated, again if another publisher came in between: it kept one run of two, say."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return log()
-        except MlflowException as error:
-            is_conflict = isinstance(error, RestException) or "IntegrityError" in str(error)
-            if not is_conflict or attempt + 1 == ATTEMPTS:
-                raise
-    return None
+        logger = _RunLogger(client, experiment_id, state.fingerprint, content)
+        for attempt in reversed(range(ATTEMPTS)):
+            try:
+                logger.log()
+                break
+            except MlflowException as error:
+                # Another process came in between: it kept one of two runs, say. Everything here can be repeated.
+                is_conflict = isinstance(error, RestException) or "IntegrityError" in str(error)
+                if not (is_conflict and attempt):
+                    raise
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,9 @@ class _RunLogger:
 
     def log(self) -> None:
         if not self.runs():
-            self.create_run()
+            experiment = os.environ.get("DVC_EXP_NAME")
+            tags = dict(self.content.tags) | ({EXPERIMENTS_TAG: experiment} if experiment else {})
+            self.client.create_run(self.experiment_id, self.content.started, tags, experiment or self.content.name)
         done = None
         while (runs := self.runs())[0].info.run_id != done:
             run, *doubles = runs
@@ -72,11 +70,6 @@ class _RunLogger:
         """The runs of the state, by id."""
         found = self.client.search_runs([self.experiment_id], f"tags.`{STATE_TAG}` = '{self.fingerprint}'")
         return sorted(found, key=lambda run: str(run.info.run_id))
-
-    def create_run(self) -> None:
-        experiment = os.environ.get("DVC_EXP_NAME")
-        tags = dict(self.content.tags) | ({EXPERIMENTS_TAG: experiment} if experiment else {})
-        self.client.create_run(self.experiment_id, self.content.started, tags, experiment or self.content.name)
 
     def complete(self, run: Run) -> None:
         """Log what the run lacks; its status is set last. Tags, name and description of a finished run are kept."""

@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import git
 from ruamel.yaml import YAML
 
 from digits.common.errors import UserError
@@ -21,15 +21,10 @@ Stages = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class State:
-    """What was locked when the stages ran.
+    """What was locked when the stages ran."""
 
-    Attributes:
-        params: the sections of params.yaml that the stages declare, by key.
-        outs: the MD5 of each output, by path.
-    """
-
-    params: Mapping[str, Any]
-    outs: Mapping[str, str]
+    params: Mapping[str, Any]  # the sections of params.yaml that the stages declare, by key
+    outs: Mapping[str, str]  # the MD5 of each output, by path
 
     @property
     def fingerprint(self) -> str:
@@ -77,27 +72,18 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _is_stale(dep: Mapping[str, str], outs: Mapping[str, str]) -> bool:
-    """Whether a dependency is no longer what an output of the state has."""
-    path = Path(dep["path"])
-    if dep["path"] in outs:
-        return outs[dep["path"]] != dep["md5"]
-    if path.is_file() and any(path.is_relative_to(out) for out in outs):
-        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != dep["md5"]
-    return False
+    """Whether a dependency is no longer what an output of the state has: the whole output, or a file inside it."""
+    path, current = Path(dep["path"]), outs.get(dep["path"])
+    if current is None and path.is_file() and any(path.is_relative_to(out) for out in outs):
+        current = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return current not in (None, dep["md5"])
 
 
-def commit() -> str | None:
-    """The Git commit that is checked out, or None outside a repository."""
-    return _git("rev-parse", "HEAD")
-
-
-def is_dirty() -> bool:
-    """Whether code differs from the commit. Params, dvc.lock and reports do not count."""
-    return bool(_git("status", "--porcelain", "--", *CODE))
-
-
-def _git(*arguments: str) -> str | None:
+def git_tags() -> dict[str, str]:
+    """The commit that is checked out, and whether the code differs from it; nothing outside a Git repository."""
     try:
-        return subprocess.run(["git", *arguments], capture_output=True, check=True, text=True).stdout.strip()  # noqa: S603, S607
-    except (OSError, subprocess.CalledProcessError):
-        return None
+        repository = git.Repo(search_parent_directories=True)
+        changes = repository.git.status("--porcelain", "--", *(Path(path).absolute() for path in CODE))
+        return {"mlflow.source.git.commit": repository.head.commit.hexsha, "git.dirty": str(bool(changes)).lower()}
+    except (git.GitError, ValueError):  # ValueError: there is no commit yet
+        return {}

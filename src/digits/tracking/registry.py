@@ -21,12 +21,7 @@ no say.
 def register(client: MlflowClient, run_id: str, model_id: str, description: str, tags: Mapping[str, str]) -> None:
     """Register the run's model unless it is registered, then update the champion.
 
-    Args:
-        client: of the store.
-        run_id: of the run that the model belongs to.
-        model_id: of the logged model.
-        description: of a new version.
-        tags: of a new version: `validation_accuracy`, and `validation_split`, equal for models that can be compared.
+    A version's tags have its `validation_accuracy`, and a `validation_split` that is equal for models to be compared.
     """
     try:
         client.create_registered_model(NAME, description=DESCRIPTION)
@@ -34,9 +29,9 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
             raise
     source = f"models:/{model_id}"
-    if not _of_source(client, source):
+    if not _versions(client, source):
         client.create_model_version(NAME, source, run_id, tags=dict(tags), description=description, model_id=model_id)
-    version, *doubles = _of_source(client, source)
+    version, *doubles = _versions(client, source)
     for double in doubles:  # another process registered it at the same moment
         client.delete_model_version(NAME, double.version)
     champion = None
@@ -46,13 +41,10 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         champion = best  # and look again: another process may have registered a better one
 
 
-def _versions(client: MlflowClient) -> list[ModelVersion]:
-    """All versions, oldest first."""
-    return sorted(client.search_model_versions(f"name = '{NAME}'"), key=lambda version: int(version.version))
-
-
-def _of_source(client: MlflowClient, source: str) -> list[ModelVersion]:
-    return [version for version in _versions(client) if version.source == source]
+def _versions(client: MlflowClient, source: str = "") -> list[ModelVersion]:
+    """All versions, or those of one logged model, oldest first."""
+    found = client.search_model_versions(f"name = '{NAME}'")
+    return sorted((one for one in found if source in ("", one.source)), key=lambda version: int(version.version))
 
 
 def _best(client: MlflowClient, new: ModelVersion) -> str:
@@ -69,6 +61,6 @@ def _best(client: MlflowClient, new: ModelVersion) -> str:
 def _has_files(client: MlflowClient, version: ModelVersion) -> bool:
     """Whether the logged model of a version exists; somebody may have deleted it."""
     try:
-        return bool(client.list_logged_model_artifacts(version.source.removeprefix("models:/")))
+        return bool(client.list_logged_model_artifacts(str(version.source).removeprefix("models:/")))
     except MlflowException:
         return False

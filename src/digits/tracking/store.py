@@ -37,11 +37,13 @@ def connect() -> Iterator[tuple[MlflowClient, str]]:
     for name, value in TIMEOUTS.items():
         os.environ.setdefault(name, value)
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"  # the stage would end before the queue
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for name in ("alembic", "mlflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
     try:
         with chdir(paths.repo_root()), _exclusive(uri):
-            _check_database(uri)
+            if not _is_server(uri):
+                _check_database(uri)
             mlflow.set_tracking_uri(uri)
             client = MlflowClient()
             yield client, _experiment(client, uri)
@@ -73,10 +75,12 @@ def _exclusive(uri: str) -> Iterator[None]:
         yield
 
 
+def _is_server(uri: str) -> bool:
+    return uri.startswith(("http://", "https://"))
+
+
 def _check_database(uri: str) -> None:
     """Connect once. MLflow itself would try for 100 s, and end with a traceback."""
-    if uri.startswith(("http://", "https://")):
-        return
     try:
         engine = sqlalchemy.create_engine(uri)
         engine.connect().close()
@@ -107,6 +111,6 @@ def _experiment(client: MlflowClient, uri: str) -> str:
 
 def _artifact_location(uri: str) -> str | None:
     """A folder next to an SQLite database; a server has its own place."""
-    if uri.startswith(("http://", "https://")):
-        return None
-    return ((_database(uri) or Path("mlflow.db").absolute()).parent / "mlartifacts").as_uri()
+    return (
+        None if _is_server(uri) else ((_database(uri) or Path("mlflow.db").absolute()).parent / "mlartifacts").as_uri()
+    )

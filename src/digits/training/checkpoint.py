@@ -22,11 +22,7 @@ ABANDONED_SECONDS = 7 * 24 * 3600
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One file with the state of one training run.
-
-    Attributes:
-        path: the file.
-    """
+    """One file with the state of one training run."""
 
     path: Path
 
@@ -34,14 +30,11 @@ class Checkpoint:
     def for_run(cls, params: Mapping[str, Any], data: Path, script: Path) -> "Checkpoint":
         """The checkpoint of the training run that these decide; no other run has the same path.
 
-        Args:
-            params: every parameter that the run depends on, as JSON can hold it.
-            data: an .npz; the checksums in it stand for its content.
-            script: the stage's script; the code that it calls counts too, and the versions of the libraries.
+        Params, data and the stage's script are given; all code that it calls and the libraries' versions count too.
         """
         code = [script, *(path for package in PACKAGES for path in sorted((SOURCE / package).rglob("*.py")))]
         digests = [(path.name, files.sha256(path)) for path in code]
-        identity = json.dumps([params, files.checksums(data), digests, run_record.versions()], sort_keys=True)
+        identity = json.dumps([params, files.sha256(data), digests, run_record.versions()], sort_keys=True)
         digest = hashlib.sha256(identity.encode()).hexdigest()
         return cls(paths.state_dir() / "checkpoints" / f"{digest}.npz")
 

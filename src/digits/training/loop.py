@@ -1,5 +1,6 @@
 """The training loop: one compiled function per epoch, over data that stays in memory."""
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,7 @@ def fit(
         recipe: optimizer, learning rate, batch size, number of epochs, and whether XLA compiles.
         seed: of the order of the images, drawn for each epoch from the seed and the epoch alone.
         train: the images to learn from, all of them in every epoch, and their labels.
-        validation: the images to score after each epoch, and their labels.
+        validation: the images to score after each epoch, and their labels; there may be none.
         on_epoch_end: called with the metrics of each completed epoch.
         checkpoint: saved after each epoch. If it exists, the run resumes from it, to the same bits.
 
@@ -71,7 +72,7 @@ def fit(
         loss, accuracy = train_epoch(*train, *batches(len(train[1]), recipe.batch_size, (seed, epoch)))
         row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
         check_finite(row, variables, recipe)
-        if validation:
+        if validation and len(validation[1]):
             row |= validate(eval_step, validation)
         history.append({**row, "seconds": time.perf_counter() - started})
         if checkpoint:
@@ -89,14 +90,8 @@ def as_tensors(images: Images, labels: Labels) -> Tensors:
 def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Shuffle `count` images into batches of one size, as a compiled loop needs them.
 
-    Args:
-        count: how many images there are.
-        batch_size: images per step; all of them if there are fewer.
-        seed: of the order.
-
-    Returns:
-        The indices of the images, int32 (steps, batch size), and the weight of each: 1, or 0 for those that pad the
-        last batch.
+    Returns the indices of the images, int32 (steps, batch size), and the weight of each, float32: 1, or 0 for those
+    that pad the last batch. If there are fewer images than `batch_size`, all are one batch.
     """
     batch_size = min(batch_size, count)
     steps = -(-count // batch_size)
@@ -172,8 +167,7 @@ def check_finite(row: Row, variables: Variables, recipe: Recipe) -> None:
 def save_checkpoint(checkpoint: Checkpoint, variables: Variables, history: Sequence[Row]) -> None:
     """Save the variables of network and optimizer, and the rows so far."""
     arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
-    columns = {f"history_{name}": np.array([row[name] for row in history]) for name in history[0]}
-    checkpoint.save(arrays | columns)
+    checkpoint.save({"history": np.array(json.dumps(history)), **arrays})
 
 
 def restore(checkpoint: Checkpoint, variables: Variables) -> list[Row]:
@@ -183,8 +177,7 @@ def restore(checkpoint: Checkpoint, variables: Variables) -> list[Row]:
         return []
     for number, variable in enumerate(variables):
         variable.assign(arrays[f"variable_{number}"])
-    columns = {name.removeprefix("history_"): arrays[name].tolist() for name in arrays if name.startswith("history_")}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return list(json.loads(str(arrays["history"])))
 
 
 def _losses_and_correct(labels: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
