@@ -1,4 +1,4 @@
-"""What the tests share: a backend that is started once, and images made here."""
+"""Fixtures that several test files share."""
 
 import os
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from clones import STAGES, Clone, clone
-from digits.idx import Bytes
+from digits.common.types import Pixels
+from sandbox import STAGES, Sandbox, make_sandbox
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _own_surroundings() -> Iterator[None]:
-    """No test publishes to the user's tracking server, or believes itself in the user's experiment."""
+def _clean_environment() -> Iterator[None]:
+    """Tests see neither the user's tracking server nor a running DVC experiment."""
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith(("MLFLOW_", "DVC_")):
@@ -21,16 +21,16 @@ def _own_surroundings() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def backend() -> None:
-    """TensorFlow as the stages start it."""
-    from digits import backend
+def tensorflow() -> None:
+    """TensorFlow as the stages configure it."""
+    from digits.model import tensorflow_setup
 
-    backend.start(threads=1)
+    tensorflow_setup.configure(num_threads=1)
 
 
 @pytest.fixture
-def pixels() -> Bytes:
-    """Raw images, uint8 (64, 28, 28), with columns of zeros among them."""
+def pixels() -> Pixels:
+    """Raw images, uint8 (64, 28, 28), with columns of zeros among them; image 5 is black."""
     images = np.random.default_rng(0).integers(0, 256, (64, 28, 28), dtype=np.uint8)
     images[:, :, :4] = 0
     images[5] = 0
@@ -38,8 +38,8 @@ def pixels() -> Bytes:
 
 
 @pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in which everything has run once; each test leaves its params as it found them."""
-    made = clone(tmp_path_factory.mktemp("pipeline") / "digits")
-    assert made.repro() == STAGES
-    return made
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A sandbox in which the whole pipeline has run once. Each test restores the params that it edits."""
+    sandbox = make_sandbox(tmp_path_factory.mktemp("pipeline") / "digits")
+    assert sandbox.repro() == STAGES
+    return sandbox

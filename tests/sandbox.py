@@ -1,10 +1,11 @@
-"""Throw-away clones of the repository as it is here, committed or not, for running the real pipeline."""
+"""Throw-away copies of the repository, committed or not, in which the real pipeline runs on few training images."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -13,10 +14,12 @@ ROOT = Path(__file__).parents[1]
 
 STAGES = ["fetch", "normalize", "train", "evaluate", "predict_sample", "track"]
 
-# What the tests count on, whatever is tried out in params.yaml at the moment.
-DEFAULTS = {
+# What the tests count on, whatever params.yaml says at the moment.
+PARAMS = {
+    "fetch.dataset": "mnist",
     "normalize.method": "l2",
-    "normalize.validation_size": 5000,
+    "normalize.train_size": 2000,
+    "normalize.validation_size": 500,
     "train.recipe": "tutorial",
     "train.seed": 0,
     "predict_sample.index": 1000,
@@ -31,19 +34,23 @@ IDENTITY = {
 
 
 @dataclass(frozen=True)
-class Clone:
-    """A clone with an empty DVC cache.
+class Sandbox:
+    """A copy of the repository with an empty DVC cache.
 
     Attributes:
         root: its folder.
-        environment: what its processes see.
+        environment: of its processes.
     """
 
     root: Path
     environment: dict[str, str]
 
+    def having(self, **variables: str) -> "Sandbox":
+        """The same sandbox with more environment variables."""
+        return replace(self, environment=self.environment | variables)
+
     def run(self, *command: str, ok: bool = True) -> str:
-        """Run a command there and give what it printed; fail unless it ends as `ok` says."""
+        """Run a command and return its output, stderr included; fail unless it succeeds, or fails if not `ok`."""
         ran = subprocess.run(
             command,
             cwd=self.root,
@@ -56,15 +63,21 @@ class Clone:
         assert (ran.returncode == 0) == ok, ran.stdout
         return ran.stdout
 
+    def stage(self, name: str, *, ok: bool = True) -> str:
+        """Run a stage script as DVC does, without DVC."""
+        return self.having(PYTHONPATH="src", MLFLOW_DISABLE_TELEMETRY="true").run("python", f"stages/{name}.py", ok=ok)
+
     def repro(self, *options: str) -> list[str]:
-        """Run `dvc repro` and give the stages that were computed, in order."""
+        """Run `dvc repro` and return the stages that ran, in order."""
         lines = self.run("dvc", "repro", *options).splitlines()
         return [line.split("'")[1] for line in lines if line.startswith("Running stage")]
 
-    def imported_by(self, *command: str) -> set[str]:
-        """Run a command there and give the modules that its Python processes imported."""
-        said = Clone(self.root, self.environment | {"PYTHONPROFILEIMPORTTIME": "1"}).run(*command)
-        return {line.split("|")[-1].strip() for line in said.splitlines() if line.startswith("import time:")}
+    def failing_repro(self, stage: str) -> list[str]:
+        """Run `dvc repro`, which must fail in `stage`, and return the lines that the stage printed."""
+        lines = self.run("dvc", "repro", ok=False).splitlines()
+        start = next(i for i, line in enumerate(lines) if line.endswith(f"python stages/{stage}.py")) + 1
+        end = next(i for i, line in enumerate(lines) if line.startswith(f"ERROR: failed to reproduce '{stage}'"))
+        return lines[start:end]
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace `old`, which must be there, in a file."""
@@ -73,8 +86,8 @@ class Clone:
         assert old in text
         path.write_text(text.replace(old, new))
 
-    def pin(self, values: Mapping[str, object]) -> None:
-        """Set params, by their dotted keys; the comments and the order of params.yaml stay."""
+    def set_params(self, values: Mapping[str, object]) -> None:
+        """Set params by their dotted keys; comments and order stay."""
         path = self.root / "params.yaml"
         yaml = YAML()
         content = yaml.load(path)
@@ -86,21 +99,26 @@ class Clone:
             section[last] = value
         yaml.dump(content, path)
 
+    def copy(self, root: Path, **variables: str) -> "Sandbox":
+        """A copy with everything in it, DVC's cache included."""
+        shutil.copytree(self.root, root)
+        return Sandbox(root, self.environment | variables)
 
-def clone(root: Path, **environment: str) -> Clone:
-    """Make a clone at `root` that uses this Python's environment, on the stand-in dataset."""
+
+def make_sandbox(root: Path, params: Mapping[str, object] = PARAMS) -> Sandbox:
+    """Copy the repository's files to `root`, set some params, and commit them."""
     listed = subprocess.check_output(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
     )
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).exists():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes((ROOT / name).read_bytes())
+            shutil.copyfile(ROOT / name, root / name)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "MNIST_"))}
-    made = Clone(root, {**inherited, **IDENTITY, "PATH": path, **environment})
-    made.pin(DEFAULTS | {"fetch.dataset": "uci"})
-    made.run("git", "init", "-q")
-    made.run("git", "add", "--all")
-    made.run("git", "commit", "-qm", "The repository as it is here, on the stand-in")
-    return made
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_"))}
+    sandbox = Sandbox(root, {**inherited, **IDENTITY, "PATH": path})
+    sandbox.set_params(params)
+    sandbox.run("git", "init", "-q")
+    sandbox.run("git", "add", "--all")
+    sandbox.run("git", "commit", "-qm", "The repository with few training images")
+    return sandbox

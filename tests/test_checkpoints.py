@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from clones import Clone
-from digits import artifacts, checkpoints
 from digits.checkpoints import Checkpoint
+
+from digits import artifacts, checkpoints
 
 ARRAYS = {"variable_0": np.arange(3.0), "history_epoch": np.array([1.0])}
 

@@ -1,4 +1,4 @@
-"""Every wrong value of params.yaml in one line of its own, before anything slow is imported."""
+"""Every wrong value of params.yaml is refused in one line of its own, before anything slow is imported."""
 
 import os
 import subprocess
@@ -10,14 +10,16 @@ import pytest
 from ruamel.yaml import YAML
 
 from digits import params
-from digits.datasets import CATALOGUE
-from digits.errors import InputError
+from digits.common.errors import UserError
+from digits.data.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
+SOURCE = Path(params.__file__).parents[1]
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
+    """The repository's params.yaml."""
     loaded: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
     return loaded
 
@@ -30,12 +32,16 @@ def write(folder: Path, content: object) -> Path:
 
 
 def complaints(folder: Path, content: object) -> list[str]:
-    with pytest.raises(InputError) as error:
-        params.load(write(folder, content))
-    return [line.removeprefix(f"{folder}/params.yaml: ") for line in str(error.value).splitlines()]
+    """The lines of the error that `content` is refused with, without the file's name."""
+    path = write(folder, content)
+    with pytest.raises(UserError) as error:
+        params.load(path)
+    lines = str(error.value).splitlines()
+    assert all(line.startswith(f"{path}: ") for line in lines)
+    return [line.removeprefix(f"{path}: ") for line in lines]
 
 
-def test_the_chosen_recipe_is_at_hand(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None:
     content["recipes"]["other"] = {**content["recipes"]["tutorial"], "hidden": [7, 5], "epochs": 2}
     content["train"]["recipe"] = "other"
     loaded = params.load(write(tmp_path, content))
@@ -50,11 +56,16 @@ def test_the_chosen_recipe_is_at_hand(tmp_path: Path, content: dict[str, Any]) -
         ("fetch.dataset", "no such", f"must be one of {', '.join(CATALOGUE)}, got 'no such'"),
         ("fetch.dataset", 3, "must be a valid string, got 3"),
         ("normalize.method", "zscore", "must be 'l2' or 'minmax', got 'zscore'"),
+        ("normalize.train_size", 0, "must be greater than 0, got 0"),
+        ("normalize.train_size", 1e3, "must be a valid integer, got 1000.0"),
         ("normalize.validation_size", -1, "must be greater than or equal to 0, got -1"),
         ("normalize.validation_size", "5000", "must be a valid integer, got '5000'"),
         ("normalize.validation_size", True, "must be a valid integer, got True"),
-        ("normalize.validation_seed", 2**32, "must be less than 4294967296, got 4294967296"),
+        ("normalize.split_seed", -1, "must be greater than or equal to 0, got -1"),
+        ("normalize.split_seed", 2**32, "must be less than 4294967296, got 4294967296"),
+        ("train.recipe", 7, "must be a valid string, got 7"),
         ("train.seed", 1.5, "must be a valid integer, got 1.5"),
+        ("train.seed", 2**32, "must be less than 4294967296, got 4294967296"),
         ("predict_sample.index", None, "must be a valid integer, got None"),
         ("recipes.tutorial.architecture", "cnn", "must be 'mlp', got 'cnn'"),
         ("recipes.tutorial.hidden", 128, "must be a valid tuple, got 128"),
@@ -68,7 +79,7 @@ def test_the_chosen_recipe_is_at_hand(tmp_path: Path, content: dict[str, Any]) -
         ("recipes.tutorial.threads", 5000, "must be less than or equal to 1024, got 5000"),
     ],
 )
-def test_refuses_a_wrong_value(
+def test_wrong_value_is_refused(
     tmp_path: Path, content: dict[str, Any], key: str, value: object, complaint: str
 ) -> None:
     *sections, last = key.split(".")
@@ -80,7 +91,7 @@ def test_refuses_a_wrong_value(
     assert line in (f"{key}: {complaint}", f"{key}.1: {complaint}")
 
 
-def test_lists_every_fault(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_every_fault_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
     content["train"]["momentum"] = 0.9
     content["recipes"]["tutorial"]["epoch"] = content["recipes"]["tutorial"].pop("epochs")
     del content["predict_sample"]
@@ -97,47 +108,95 @@ def test_lists_every_fault(tmp_path: Path, content: dict[str, Any]) -> None:
     ]
 
 
-def test_refuses_an_unknown_recipe(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_unknown_recipe_is_refused(tmp_path: Path, content: dict[str, Any]) -> None:
     content["train"]["recipe"] = "record"
-    assert complaints(tmp_path, content) == ["train.recipe: must be one of tutorial, got 'record'"]
+    known = ", ".join(content["recipes"])
+    assert complaints(tmp_path, content) == [f"train.recipe: must be one of {known}, got 'record'"]
+
+
+@pytest.mark.parametrize("name", ["v1.5", "a b", "a/b", ""])
+def test_chosen_recipe_must_have_a_plain_name(tmp_path: Path, content: dict[str, Any], name: str) -> None:
+    """DVC reads `recipes.${train.recipe}` as a path of keys, so a dot would lead elsewhere."""
+    content["train"]["recipe"] = name
+    (line,) = complaints(tmp_path, content)
+    assert line.startswith("train.recipe: must match pattern")
+    assert line.endswith(f", got {name!r}")
+
+
+@pytest.mark.parametrize("name", ["v1.5", "a b", "a/b"])
+def test_every_recipe_must_have_a_plain_name(tmp_path: Path, content: dict[str, Any], name: str) -> None:
+    content["recipes"][name] = content["recipes"]["tutorial"]
+    (line,) = complaints(tmp_path, content)
+    assert line.startswith(f"recipes.{name}: must match pattern")
+    assert line.endswith(f", got {name!r}")
+
+
+@pytest.mark.parametrize("name", ["wide", "adam_0-1", "größer"])
+def test_plain_names_are_accepted(tmp_path: Path, content: dict[str, Any], name: str) -> None:
+    content["recipes"][name] = content["recipes"]["tutorial"]
+    content["train"]["recipe"] = name
+    assert params.load(write(tmp_path, content)).train.recipe == name
 
 
 @pytest.mark.parametrize("content", ["", "- 1", "just words"])
-def test_refuses_what_has_no_sections(tmp_path: Path, content: str) -> None:
+def test_file_without_sections_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(content)
-    with pytest.raises(InputError, match="the file: must be a mapping"):
+    with pytest.raises(UserError, match="the file: must be a mapping"):
         params.load(path)
 
 
 @pytest.mark.parametrize("content", [b"fetch: [", b"a: 1\na: 2", b"\xff\xfe\xfd", None])
-def test_refuses_what_is_no_yaml(tmp_path: Path, content: bytes | None) -> None:
+def test_unreadable_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "params.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match=r"params.yaml: cannot be read: ") as error:
+    with pytest.raises(UserError, match=r"params.yaml: cannot be read: ") as error:
         params.load(path)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("stage", sorted(path.stem for path in (ROOT / "stages").glob("*.py")))
-def test_every_stage_checks_first(tmp_path: Path, content: dict[str, Any], stage: str) -> None:
-    """The real script, in a folder that has nothing but wrong params: a line, and nothing slow imported."""
+def run(folder: Path, *command: str | Path) -> "subprocess.CompletedProcess[str]":
+    """A Python command that reports its imports on stderr."""
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "PYTHONPROFILEIMPORTTIME": "1"}
+    return subprocess.run(
+        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def stages_with_params() -> list[str]:
+    return sorted(path.stem for path in (ROOT / "stages").glob("*.py") if "params.load()" in path.read_text())
+
+
+def test_most_stages_have_params() -> None:
+    assert stages_with_params() == ["fetch", "normalize", "predict_sample", "train"]
+
+
+@pytest.mark.parametrize("stage", stages_with_params())
+def test_stage_refuses_wrong_params_first(tmp_path: Path, content: dict[str, Any], stage: str) -> None:
+    """The real script, in a folder that has nothing but wrong params: one line, and nothing slow imported."""
     content["recipes"]["tutorial"]["batch_size"] = -3
     write(tmp_path, content)
-    ran = subprocess.run(
-        [sys.executable, ROOT / "stages" / f"{stage}.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONPROFILEIMPORTTIME": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    imported, said = [], []
-    for line in ran.stderr.splitlines():
-        (imported if line.startswith("import time:") else said).append(line)
-    assert ran.returncode == 1
-    assert said == ["params.yaml: recipes.tutorial.batch_size: must be greater than 0, got -3"]
-    assert ran.stdout == ""
-    assert not [line for line in imported if line.split("|")[-1].strip() in {"tensorflow", "keras", "mlflow"}]
+    ended = run(tmp_path, ROOT / "stages" / f"{stage}.py")
+    lines = ended.stderr.splitlines()
+    imported = [line for line in lines if line.startswith("import time:")]
+    assert ended.returncode == 1
+    assert [line for line in lines if line not in imported] == [
+        "params.yaml: recipes.tutorial.batch_size: must be greater than 0, got -3"
+    ]
+    assert ended.stdout == ""
+    modules = {line.split("|")[-1].strip() for line in imported}
+    assert "digits.params" in modules
+    assert not modules & {"tensorflow", "keras", "mlflow"}
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_params_can_be_checked_alone(tmp_path: Path, content: dict[str, Any]) -> None:
+    """`python -m digits.params` says nothing if all is well."""
+    write(tmp_path, content)
+    assert run(tmp_path, "-m", "digits.params").returncode == 0
+    content["train"]["seed"] = -1
+    write(tmp_path, content)
+    ended = run(tmp_path, "-m", "digits.params")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "params.yaml: train.seed: must be greater than or equal to 0, got -1"

@@ -1,152 +1,383 @@
-"""The real graph, run by DVC on the stand-in dataset: what runs, what is skipped, what comes out."""
+"""The real graph, run by DVC on few training images: what runs, what is skipped, and what comes out."""
 
+import csv
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
 
-from clones import Clone, clone
-from digits import artifacts, datasets
+import browser
+from digits.data import idx
+from mlflow_runs import assert_complete, runs
+from sandbox import STAGES, Sandbox, make_sandbox
+
+# One worker runs them all, since they share a sandbox.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
 
 
-def test_makes_what_it_promises(pipeline: Clone) -> None:
-    metrics = json.loads((pipeline.root / "reports/metrics.json").read_bytes())
-    assert metrics["dataset"] == "uci"
-    assert metrics["accuracy"] > 0.8
+def report(sandbox: Sandbox, name: str) -> Any:
+    return json.loads((sandbox.root / "reports" / name).read_bytes())
+
+
+def client(sandbox: Sandbox) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{sandbox.root}/mlflow.db")
+
+
+def assert_run(sandbox: Sandbox, run: Run) -> None:
+    assert_complete(client(sandbox), run, sandbox.root)
+
+
+def test_outputs_are_complete_and_agree(pipeline: Sandbox) -> None:
+    metrics = report(pipeline, "metrics.json")
+    assert metrics["dataset"] == "mnist"
+    assert metrics["accuracy"] > 0.85
     assert metrics["parameters"] == 118282
-    prediction = json.loads((pipeline.root / "reports/prediction.json").read_bytes())
-    assert prediction["index"] == 1000
+    prediction = report(pipeline, "prediction.json")
+    assert (prediction["index"], prediction["label"]) == (1000, 9)
     assert sum(prediction["probabilities"]) == pytest.approx(1, abs=1e-5)
     history = (pipeline.root / "reports/history.csv").read_text().splitlines()
     assert history[0] == "epoch,loss,accuracy,val_loss,val_accuracy"
     assert len(history) == 1 + 5
-    predictions = (pipeline.root / "data/predictions.csv").read_text().splitlines()
-    assert len(predictions) == 1 + 1023
-    wrong = [line for line in predictions[1:] if line.split(",")[0] != line.split(",")[1]]
-    assert len(wrong) == metrics["errors"]
+    with (pipeline.root / "data/predictions.csv").open() as file:
+        predictions = list(csv.DictReader(file))
+    assert len(predictions) == 10_000
+    assert sum(row["actual"] != row["predicted"] for row in predictions) == metrics["errors"]
+    with np.load(pipeline.root / "data/normalized.npz") as splits:
+        assert {name: len(array) for name, array in splits.items()} == {
+            "x_train": 2000,
+            "y_train": 2000,
+            "x_val": 500,
+            "y_val": 500,
+        }
 
 
-def test_runs_nothing_twice(pipeline: Clone) -> None:
+def test_nothing_runs_twice(pipeline: Sandbox) -> None:
     assert pipeline.repro() == []
 
 
-@pytest.mark.parametrize("stage", ["normalize", "predict_sample"])
-def test_light_stages_import_nothing_heavy(pipeline: Clone, stage: str) -> None:
-    imported = pipeline.imported_by("sh", "-c", f"PYTHONPATH=src python stages/{stage}.py")
-    assert "matplotlib" in imported
-    assert not {"tensorflow", "keras", "mlflow", "pandas", "sklearn"} & imported
+def test_run_states_its_origin(pipeline: Sandbox) -> None:
+    (run,) = runs(pipeline.root)
+    assert_run(pipeline, run)
+    assert run.data.tags["dataset"] == "mnist"
+    assert run.data.tags["git.dirty"] == "false"
+    assert run.data.tags["mlflow.source.git.commit"] == pipeline.run("git", "rev-parse", "HEAD").strip()
+    seconds = run.data.metrics["training_seconds"]
+    assert seconds > 0
+    assert run.info.end_time - run.info.start_time == pytest.approx(1000 * seconds, abs=2)
 
 
-def test_another_index_runs_predict_sample_alone(pipeline: Clone) -> None:
+def test_states_that_are_visited_again_keep_their_run(pipeline: Sandbox) -> None:
+    (first,) = runs(pipeline.root)
+    lock = (pipeline.root / "dvc.lock").read_bytes()
+    pipeline.edit("params.yaml", "epochs: 5", "epochs: 3")
+    assert pipeline.repro() == ["train", "evaluate", "predict_sample", "track"]
+    assert_run(pipeline, runs(pipeline.root)[-1])
+    pipeline.edit("params.yaml", "epochs: 3", "epochs: 5")
+    assert pipeline.repro() == ["track"], "DVC restores the rest"
+    assert (pipeline.root / "dvc.lock").read_bytes() == lock
+
+    pipeline.edit("params.yaml", "validation_size: 500", "validation_size: 0")
+    assert pipeline.repro() == STAGES[1:]
+    assert (pipeline.root / "reports/history.csv").read_text().startswith("epoch,loss,accuracy\n")
+    assert_run(pipeline, runs(pipeline.root)[-1])
+    pipeline.edit("params.yaml", "validation_size: 0", "validation_size: 500")
+    assert pipeline.repro() == ["track"]
+
+    assert len(runs(pipeline.root)) == 3
+    assert_run(pipeline, first)
+    assert len(client(pipeline).search_model_versions("name = 'digits'")) == 2, "one without a validation set"
+
+
+def test_logged_model_predicts_as_evaluate_did(pipeline: Sandbox) -> None:
+    script = f"""
+import mlflow, numpy as np
+from pathlib import Path
+from digits.data import idx
+mlflow.set_tracking_uri("sqlite:///{pipeline.root}/mlflow.db")
+model = mlflow.pyfunc.load_model("models:/{runs(pipeline.root)[0].outputs.model_outputs[0].model_id}")
+images, _ = idx.read_test(Path("data/raw"))
+kept = np.load("data/probabilities.npz")["probabilities"][:100]
+np.testing.assert_allclose(model.predict(images[:100].astype(np.float32)), kept, atol=1e-5)
+"""
+    pipeline.having(PYTHONPATH="src", MLFLOW_DISABLE_TELEMETRY="true").run(sys.executable, "-c", script)
+
+
+def test_champion_is_served_over_http(pipeline: Sandbox, tmp_path: Path) -> None:
+    """In a store of its own, where the champion is this state's model."""
+    environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    pipeline.having(**environment).repro("--force", "--single-item", "track")
+    command = ("mlflow", "models", "serve", "-m", "models:/digits@champion", "--env-manager", "local")
+    environment |= {"PATH": pipeline.environment["PATH"]}
+    with browser.server(*command, health="/ping", environment=environment, cwd=tmp_path) as address:
+        images, _ = idx.read_test(pipeline.root / "data/raw")
+        body = json.dumps({"inputs": images[:100].astype(float).tolist()}).encode()
+        request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request) as response:
+            probabilities = np.array(json.load(response)["predictions"])
+    kept = np.load(pipeline.root / "data/probabilities.npz")["probabilities"][:100]
+    np.testing.assert_allclose(probabilities, kept, atol=1e-5)
+
+
+def test_other_index_runs_predict_sample_alone(pipeline: Sandbox) -> None:
     pipeline.edit("params.yaml", "index: 1000", "index: 7")
     assert pipeline.repro("predict_sample") == ["predict_sample"]
-    assert json.loads((pipeline.root / "reports/prediction.json").read_bytes())["index"] == 7
+    assert report(pipeline, "prediction.json")["index"] == 7
     pipeline.edit("params.yaml", "index: 7", "index: 1000")
     assert pipeline.repro("predict_sample") == []
 
 
-def test_another_recipe_reruns_nothing_until_it_is_chosen(pipeline: Clone) -> None:
+def test_other_recipe_runs_nothing_until_it_is_chosen(pipeline: Sandbox) -> None:
     before = (pipeline.root / "params.yaml").read_text()
     tutorial = before[before.index("  tutorial:") :]
     (pipeline.root / "params.yaml").write_text(before + tutorial.replace("tutorial", "brief").replace("5", "1"))
     assert pipeline.repro() == []
     pipeline.edit("params.yaml", "recipe: tutorial", "recipe: brief")
-    said = pipeline.run("dvc", "repro", "--dry")
+    output = pipeline.run("dvc", "repro", "--dry")
     (pipeline.root / "params.yaml").write_text(before)
-    assert "Stage 'normalize' didn't change, skipping" in said
-    assert "Running stage 'train'" in said
+    assert "Stage 'normalize' didn't change, skipping" in output
+    assert "Running stage 'train'" in output
 
 
-def test_results_are_the_same_in_another_folder_on_one_core(pipeline: Clone, tmp_path: Path) -> None:
-    other = clone(tmp_path / "elsewhere")
+@pytest.mark.parametrize("package", ["data", "plots", "evaluation", "tracking"])
+def test_edits_outside_of_its_packages_do_not_retrain(pipeline: Sandbox, package: str) -> None:
+    file = pipeline.root / f"src/digits/{package}/__init__.py"
+    before = file.read_text()
+    file.write_text(before + "# edited\n")
+    # `dvc status` compares; stages after a changed one would run, but find that its outputs are the same.
+    status = json.loads(pipeline.run("dvc", "status", "--json"))
+    file.write_text(before)
+    assert status
+    assert "train" not in status
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "stage", "complaint"),
+    [
+        ("index: 1000", "index: 10000", "predict_sample", "predict_sample.index: must be from 0 to 9999, the test"),
+        ("index: 1000", "index: -1", "predict_sample", "predict_sample.index: must be from 0 to 9999, the test"),
+        ("epochs: 5", "epochs: 0", "train", "recipes.tutorial.epochs: must be greater than 0, got 0"),
+        ("train_size: 2000", "train_size: 60000", "normalize", "normalize.train_size + normalize.validation_size: "),
+    ],
+)
+def test_wrong_value_is_one_line(
+    pipeline: Sandbox, tmp_path: Path, old: str, new: str, stage: str, complaint: str
+) -> None:
+    copy = pipeline.copy(tmp_path / "wrong")
+    copy.edit("params.yaml", old, new)
+    (line,) = copy.failing_repro(stage)
+    assert line.startswith(f"params.yaml: {complaint}")
+
+
+@pytest.mark.parametrize("stage", ["train", "predict_sample"])
+def test_damaged_input_is_one_line(pipeline: Sandbox, tmp_path: Path, stage: str) -> None:
+    copy = pipeline.copy(tmp_path / "damaged")
+    name = {"train": "data/normalized.npz", "predict_sample": "data/probabilities.npz"}[stage]
+    content = (copy.root / name).read_bytes()
+    (copy.root / name).write_bytes(content[: len(content) // 2])
+    (line,) = copy.stage(stage, ok=False).splitlines()
+    assert line.startswith(f"{name}: cannot be read")
+    assert line.endswith("restore it with: dvc repro")
+
+
+def test_normalize_and_train_never_open_the_test_images(pipeline: Sandbox, tmp_path: Path) -> None:
+    copy = pipeline.copy(tmp_path / "without")
+    outputs = ("data/normalized.npz", "data/model.keras", "reports/history.csv")
+    before = [(copy.root / path).read_bytes() for path in outputs]
+    for path in (*copy.root.glob("data/*/t10k-*"), *(copy.root / path for path in outputs)):
+        path.unlink()
+    copy.stage("normalize")
+    copy.stage("train")
+    assert [(copy.root / path).read_bytes() for path in outputs] == before
+
+
+def test_results_are_the_same_in_another_folder_on_one_core(pipeline: Sandbox, tmp_path: Path) -> None:
+    other = make_sandbox(tmp_path / "elsewhere")
     one_core = ["taskset", "-c", "0"] if shutil.which("taskset") and hasattr(os, "sched_setaffinity") else []
     other.run(*one_core, "dvc", "repro", "--force")
     assert (other.root / "dvc.lock").read_bytes() == (pipeline.root / "dvc.lock").read_bytes()
     assert other.run("git", "status", "--porcelain", "data") == ""
 
 
-# Runs stages/evaluate.py, whose other process is killed as soon as it is asked.
+# Runs stages/train.py, which ends by SIGKILL once epoch number sys.argv[1] is saved.
 KILLED = """
-import os, runpy, signal
-from digits import answers
-def of_model(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-of_model.__module__ = "digits.answers"
-answers.of_model = of_model
-runpy.run_path("stages/evaluate.py", run_name="__main__")
+import os, runpy, signal, sys
+from digits.training.checkpoint import Checkpoint
+save, left = Checkpoint.save, int(sys.argv[1])
+def save_and_die(self, arrays):
+    global left
+    save(self, arrays)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+Checkpoint.save = save_and_die
+runpy.run_path("stages/train.py", run_name="__main__")
 """
 
 
-def test_a_killed_helper_is_one_line(pipeline: Clone) -> None:
-    killed = Clone(pipeline.root, pipeline.environment | {"PYTHONPATH": "src"})
-    said = killed.run(sys.executable, "-c", KILLED, ok=False).splitlines()
-    assert len(said) == 1
-    assert said[0].startswith("the process that asks the model was killed")
+def kill_after(sandbox: Sandbox, epoch: int) -> None:
+    command = [sys.executable, "-c", KILLED, str(epoch)]
+    environment = {**sandbox.environment, "PYTHONPATH": "src"}
+    ended = subprocess.run(command, cwd=sandbox.root, env=environment, check=False, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL
 
 
-OUTSIDE = "predict_sample.index: must be from 0 to 1022, the test images of UCI digits, got"
+@pytest.fixture(scope="module")
+def interrupted(pipeline: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A copy of the pipeline whose training can be killed."""
+    return pipeline.copy(tmp_path_factory.mktemp("interrupted") / "digits")
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "stage", "complaint"),
-    [
-        ("index: 1000", "index: 1023", "predict_sample", f"{OUTSIDE} 1023"),
-        ("index: 1000", "index: -1", "predict_sample", f"{OUTSIDE} -1"),
-        ("epochs: 5", "epochs: 0", "train", "recipes.tutorial.epochs: must be greater than 0, got 0"),
-    ],
-)
-def test_a_wrong_value_is_one_line(pipeline: Clone, old: str, new: str, stage: str, complaint: str) -> None:
-    pipeline.edit("params.yaml", old, new)
-    said = pipeline.run("dvc", "repro", ok=False).splitlines()
-    pipeline.edit("params.yaml", new, old)
-    after = said[said.index(f"> PYTHONPATH=src python stages/{stage}.py") + 1 :]
-    assert after[0] == f"params.yaml: {complaint}"
-    assert after[1].startswith(f"ERROR: failed to reproduce '{stage}'")
-    assert len(after) == 2
+@pytest.mark.parametrize("epoch", [1, 3, 5])
+def test_killed_training_resumes_to_the_same_bytes(interrupted: Sandbox, epoch: int) -> None:
+    before = {path: (interrupted.root / path).read_bytes() for path in ("data/model.keras", "reports/history.csv")}
+    # An experiment has another name each time; the checkpoint belongs to the run, not to the name.
+    kill_after(interrupted.having(DVC_EXP_NAME="before"), epoch)
+    for path in before:
+        (interrupted.root / path).unlink(missing_ok=True)
+    output = interrupted.having(DVC_EXP_NAME="after").stage("train")
+    assert f"Resuming after epoch {epoch}" in output
+    assert {path: (interrupted.root / path).read_bytes() for path in before} == before
+    assert list((interrupted.root / ".digits/checkpoints").iterdir()) == []
 
 
-def test_a_dataset_of_ones_own_is_one_entry(pipeline: Clone, tmp_path: Path) -> None:
-    """The four files of the stand-in, as somebody's own folder with another name."""
-    datasets.fetch("uci", tmp_path / "mine")
-    files = artifacts.read_json(tmp_path / "mine/dataset.json")["files"]
-    digests = {name: identity["sha256"] for name, identity in files.items()}
-    entry = f'"mine": Published(title="Mine", sources=({str(tmp_path / "mine")!r},), sha256={digests}),'
-    pipeline.edit("src/digits/datasets.py", '    "mnist": Published(', f'    {entry}\n    "mnist": Published(')
-    assert pipeline.repro("predict_sample") == ["fetch"], "another entry changes no result"
-    pipeline.edit("params.yaml", "dataset: uci", "dataset: mine")
-    assert pipeline.repro("fetch") == ["fetch"]
-    about = artifacts.read_json(pipeline.root / "data/raw/dataset.json")
-    assert (about["name"], about["title"], about["stand_in"]) == ("mine", "Mine", False)
-    refused = pipeline.run("dvc", "repro", ok=False)
-    assert "normalize.validation_size: must be at most 154, a fifth of the 774 training images, got 5000" in refused
-    pipeline.run("git", "checkout", "-q", "src", "params.yaml")
+def test_training_with_other_params_or_code_starts_over(interrupted: Sandbox) -> None:
+    kill_after(interrupted, 1)
+    with (interrupted.root / "src/digits/training/loop.py").open("a") as file:
+        file.write("# edited\n")
+    interrupted.edit("params.yaml", "epochs: 5", "epochs: 2")
+    assert "Resuming" not in interrupted.stage("train")
+    interrupted.edit("params.yaml", "epochs: 2", "epochs: 5")
+    assert "Resuming" not in interrupted.stage("train")
 
 
-def test_without_a_network_fetch_says_so_and_the_demo_runs(tmp_path: Path) -> None:
-    """`make repro` itself, where no name resolves: the proxy it is told to use does not exist."""
-    no_network = {
-        "https_proxy": "http://127.0.0.1:9",
-        "DIGITS_CACHE": str(tmp_path / "cache"),
-        "MNIST_MIRROR": "",
-    }
-    made = clone(tmp_path / "digits", **no_network)
-    made.edit("params.yaml", "dataset: uci", "dataset: mnist")
-    made.run("git", "commit", "-qam", "MNIST")
-    said = made.run("dvc", "repro", ok=False)
-    assert "make demo" in said
-    assert "MNIST_MIRROR" in said
-    assert "Traceback" not in said
+def test_half_written_plot_is_gone_after_the_next_run(interrupted: Sandbox) -> None:
+    leftover = interrupted.root / "reports/evaluation/.confusion.123.partial.png"
+    leftover.write_bytes(b"half a picture")
+    assert "evaluate" in interrupted.repro("evaluate")
+    assert not leftover.exists()
 
-    # An environment that has what the locks list, so that make installs nothing.
-    (made.root / ".venv").mkdir()
-    for part in ("bin", "lib", "pyvenv.cfg"):
-        (made.root / ".venv" / part).symlink_to(Path(sys.prefix) / part)
-    for lock in ("requirements.lock", "requirements-dev.lock"):
-        shutil.copy(made.root / lock, made.root / ".venv" / lock)
-    said = made.run("make", "repro")
-    assert "this is the demo" in said
-    assert "dataset: uci" in said
-    assert made.run("git", "status", "--porcelain") == ""
+
+def test_clone_that_pulled_everything_only_logs(pipeline: Sandbox, tmp_path: Path) -> None:
+    pipeline.run("dvc", "remote", "add", "--local", "--default", "folder", str(tmp_path / "remote"))
+    pipeline.run("dvc", "push", "--run-cache", "--quiet")
+    other = Sandbox(tmp_path / "other", pipeline.environment)
+    pipeline.run("git", "clone", "-q", str(pipeline.root), str(other.root))
+    shutil.rmtree(other.root / "reports")
+    pipeline.run("cp", "-r", "dvc.lock", "reports", str(other.root))
+    other.run("dvc", "remote", "add", "--local", "--default", "folder", str(tmp_path / "remote"))
+    other.run("dvc", "pull", "--run-cache", "--allow-missing", "--quiet")
+    assert other.repro() == ["track"]
+    (run,) = runs(other.root)
+    assert_run(other, run)
+    assert "training_seconds" not in run.data.metrics, "how long it took elsewhere is not known here"
+    assert other.repro() == []
+
+
+def test_absent_server_fails_track_alone_and_the_next_repro_logs(pipeline: Sandbox, tmp_path: Path) -> None:
+    pipeline.edit("params.yaml", "index: 1000", "index: 3")
+    lines = pipeline.having(MLFLOW_TRACKING_URI="http://me:secret@127.0.0.1:9").failing_repro("track")
+    assert lines[0].startswith("MLflow at http://***@127.0.0.1:9 cannot be used: ")
+    assert lines[1:] == [
+        "Nothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
+    ]
+    assert "secret" not in "".join(lines)
+
+    elsewhere = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "MLFLOW_EXPERIMENT_NAME": "other"}
+    assert pipeline.having(**elsewhere).repro() == ["track"]
+    pipeline.edit("params.yaml", "index: 3", "index: 1000")
+    assert pipeline.repro() == ["track"]
+    (run,) = runs(tmp_path)
+    assert run.data.params["predict_sample.index"] == "3"
+
+
+def test_stages_of_ones_own_do_not_disturb_track(pipeline: Sandbox, tmp_path: Path) -> None:
+    copy = pipeline.copy(tmp_path / "extended")
+    (run,) = [run for run in runs(copy.root) if run.data.params["normalize.validation_size"] == "500"][:1]
+    mine = """
+  hello:
+    cmd: echo hello
+  after_track:
+    cmd: cp data/logged.json mine.json
+    deps: [data/logged.json]
+    outs: [mine.json]
+"""
+    copy.edit("dvc.yaml", "\nplots:\n  - curves", f"{mine}\nplots:\n  - curves")
+    count = len(runs(copy.root))
+    copy.run("dvc", "repro", "--force", "track", "after_track", "hello")
+    copy.run("dvc", "repro", "--force", "--single-item", "track")
+    assert len(runs(copy.root)) == count, "the state is the same"
+    assert client(copy).get_run(run.info.run_id).info.lifecycle_stage == "active"
+
+
+def test_experiments_in_parallel_have_their_own_runs(pipeline: Sandbox) -> None:
+    """Queued and run two at a time where there is no database yet, next to one in the working tree."""
+    sandbox = make_sandbox(pipeline.root.parent / "queue")
+    sandbox.run("cp", "-r", str(pipeline.root / ".dvc/cache"), ".dvc/cache")
+    for index in range(3):
+        sandbox.run("dvc", "exp", "run", "--queue", "--name", f"look-{index}", "-S", f"predict_sample.index={index}")
+    sandbox.run("dvc", "queue", "start", "-j", "2")
+    sandbox.run("dvc", "exp", "run", "--temp", "--name", "look-3", "-S", "predict_sample.index=3")
+    wait_for_queue(sandbox)
+
+    shown = json.loads(sandbox.run("dvc", "exp", "show", "--json"))
+    experiments = [one["revs"][0] for state in shown for one in state.get("experiments") or []]
+    found = {run.info.run_name: run for run in runs(sandbox.root)}
+    assert set(found) == {experiment["name"] for experiment in experiments} == {f"look-{index}" for index in range(4)}
+    for experiment in experiments:
+        run = found[experiment["name"]]
+        assert run.info.status == "FINISHED"
+        data = experiment["data"]
+        assert run.data.metrics["test_accuracy"] == data["metrics"]["reports/metrics.json"]["data"]["accuracy"]
+        index = data["params"]["params.yaml"]["data"]["predict_sample"]["index"]
+        assert run.data.params["predict_sample.index"] == str(index)
+    assert sandbox.run("git", "status", "--porcelain") == ""
+
+
+def wait_for_queue(sandbox: Sandbox) -> None:
+    """Wait until no task is queued or running; `dvc queue logs --follow` ends with its task."""
+    while (status := sandbox.run("dvc", "queue", "status")).count("Queued") or "Running" in status:
+        for line in status.splitlines():
+            if "Running" in line:
+                sandbox.run("dvc", "queue", "logs", "--follow", line.split()[0])
+
+
+def test_monorepo_keeps_everything_in_its_folder(tmp_path: Path) -> None:
+    """Digits as a part of a larger DVC repository, whose root DVC names in DVC_ROOT."""
+    inner = make_sandbox(tmp_path / "outer/digits")
+    shutil.rmtree(inner.root / ".git")
+    shutil.rmtree(inner.root / ".dvc")
+    outer = Sandbox(tmp_path / "outer", inner.environment)
+    for command in ("git init -q", "dvc init -q", "git add --all", "git commit -qm digits"):
+        outer.run(*command.split())
+    inner.set_params({"normalize.train_size": 500, "recipes.tutorial.epochs": 1})
+    assert inner.repro() == STAGES
+    assert {path.name for path in outer.root.iterdir()} == {".git", ".dvc", ".dvcignore", "digits"}
+    assert (inner.root / "mlflow.db").exists()
+    assert (inner.root / "mlartifacts").exists()
+
+
+@pytest.mark.parametrize("name", ["with space", "a?b"])
+def test_folder_may_have_any_name(pipeline: Sandbox, tmp_path: Path, name: str) -> None:
+    copy = pipeline.copy(tmp_path / name)
+    (copy.root / "mlflow.db").unlink()
+    assert copy.repro("--force", "--single-item", "track") == ["track"]
+    (run,) = runs_of_relative_store(copy)
+    assert run["status"] == "FINISHED"
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
+def runs_of_relative_store(sandbox: Sandbox) -> list[Any]:
+    """The runs in mlflow.db of the working directory; a URI cannot name a folder with a question mark."""
+    script = "import json, mlflow; print(json.dumps([dict(r.info) for r in mlflow.MlflowClient().search_runs(['1'])]))"
+    environment = {"MLFLOW_TRACKING_URI": "sqlite:///mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return list(json.loads(sandbox.having(**environment).run(sys.executable, "-c", script).splitlines()[-1]))

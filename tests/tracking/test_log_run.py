@@ -1,303 +1,352 @@
-"""MLflow against DVC: the real pipeline on the stand-in, published, interrupted, cut off and published again."""
+"""One MLflow run for one state: logged, interrupted, lost, edited, and logged by several processes at once."""
 
-import csv
-import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Run, ViewType
-from ruamel.yaml import YAML
+from mlflow.entities import Run
 
-import made_up
-from clones import ROOT, STAGES, Clone, clone
-from digits import artifacts, tracking
-from digits.errors import InputError
+import browser
+from digits.common import files, run_record
+from digits.common.errors import UserError
+from digits.tracking import pipeline_state
+from digits.tracking import run as run_content
+from digits.tracking.log_run import log_run
+from factories import make_results
+from mlflow_runs import assert_complete, runs
+from sandbox import ROOT
 
-TRACK = "MLFLOW_DISABLE_TELEMETRY=true PYTHONPATH=src python stages/track.py"
-
-
-def store(root: Path) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{root}/mlflow.db")
-
-
-def runs(root: Path) -> list[Run]:
-    """Every run of the store at `root`, deleted ones too, the oldest first."""
-    client = store(root)
-    experiments = [experiment.experiment_id for experiment in client.search_experiments(view_type=ViewType.ALL)]
-    found = client.search_runs(experiments, run_view_type=ViewType.ALL)
-    return sorted(found, key=lambda run: int(run.info.start_time))
+NOTE = "mlflow.note.content"
 
 
-def assert_complete(root: Path, run: Run, tree: Path) -> None:
-    """The run has every number and file of the state in `tree`, and a model that is there once."""
-    client = store(root)
-    run = client.get_run(run.info.run_id)
-    assert run.info.status == "FINISHED"
-    assert run.info.end_time >= run.info.start_time
-
-    metrics = json.loads((tree / "reports/metrics.json").read_bytes())
-    for name in ("accuracy", "loss", "errors", "expected_calibration_error"):
-        assert run.data.metrics[f"test_{name}"] == metrics[name]
-    for label, scores in metrics["per_class"].items():
-        assert run.data.metrics[f"test_f1_{label}"] == scores["f1"]
-    assert run.data.metrics["parameters"] == metrics["parameters"]
-    with (tree / "reports/history.csv").open() as file:
-        epochs = list(csv.DictReader(file))
-    for name in set(epochs[0]) - {"epoch"}:
-        history = client.get_metric_history(run.info.run_id, name)
-        shown = [(metric.step, metric.value) for metric in history]
-        assert shown == [(int(row["epoch"]), float(row[name])) for row in epochs], "each epoch once"
-        times = [metric.timestamp for metric in history]
-        assert times == sorted(times)
-        assert run.info.start_time <= times[0]
-
-    assert run.data.params == expected_params(tree)
-    artifacts_there = {item.path for item in client.list_artifacts(run.info.run_id)}
-    assert artifacts_there >= {"params.yaml", "dvc.lock", "metrics.json", "predictions.json", "plots"}
-    plots = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "plots")}
-    assert plots == {path.name for path in (tree / "reports/plots").glob("*.png")}
-    splits = {entry.dataset.name: entry.dataset.digest for entry in run.inputs.dataset_inputs}
-    contexts = ["train", "test", *(["validation"] if "val_loss" in epochs[0] else [])]
-    assert set(splits) == {f"{metrics['dataset']}-{context}" for context in contexts}
-
-    (model,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
-    assert model.status == "READY"
-    assert {metric.key for metric in model.metrics} == set(run.data.metrics)
-    kept = Path(model.artifact_location.removeprefix("file://"), "data/model.keras")
-    assert kept.read_bytes() == (tree / "data/model.keras").read_bytes()
-    assert run.data.tags["model.sha256"] == artifacts.sha256(kept)
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory with the results of a state, and an MLflow store of its own."""
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    make_results(folder, epochs=3, accuracy=0.97, seconds=2.5)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    yield folder
+    mlflow.set_tracking_uri(None)
 
 
-def expected_params(tree: Path) -> dict[str, str]:
-    content: dict[str, Any] = YAML(typ="safe").load(tree / "params.yaml")
-    content["train"] |= content.pop("recipes")[content["train"]["recipe"]]
-    return {f"{section}.{key}": str(value) for section, keys in content.items() for key, value in keys.items()}
+def log() -> None:
+    log_run(pipeline_state.read("track"))
 
 
-def test_one_run_for_each_state_however_often_it_is_visited(pipeline: Clone) -> None:
-    (first,) = runs(pipeline.root)
-    assert_complete(pipeline.root, first, pipeline.root)
-    assert first.data.tags["dataset"] == "uci"
-    assert first.data.tags["git.dirty"] == "false"
-    assert first.data.tags["mlflow.source.git.commit"] == pipeline.run("git", "rev-parse", "HEAD").strip()
-    assert first.data.metrics["training_seconds"] > 0
-    assert first.info.end_time - first.info.start_time == pytest.approx(
-        1000 * first.data.metrics["training_seconds"], abs=2
-    )
-    lock = (pipeline.root / "dvc.lock").read_bytes()
-
-    pipeline.edit("params.yaml", "epochs: 5", "epochs: 3")
-    assert pipeline.repro() == ["train", "evaluate", "predict_sample", "track"]
-    assert_complete(pipeline.root, runs(pipeline.root)[-1], pipeline.root)
-    pipeline.edit("params.yaml", "epochs: 3", "epochs: 5")
-    assert pipeline.repro() == ["track"], "DVC restores the rest; the state is published, whoever computed it"
-    assert (pipeline.root / "dvc.lock").read_bytes() == lock
-
-    pipeline.edit("params.yaml", "validation_size: 5000", "validation_size: 0")
-    assert pipeline.repro() == STAGES[1:]
-    assert (pipeline.root / "reports/history.csv").read_text().startswith("epoch,loss,accuracy\n")
-    assert_complete(pipeline.root, runs(pipeline.root)[-1], pipeline.root)
-    pipeline.edit("params.yaml", "validation_size: 0", "validation_size: 5000")
-    assert pipeline.repro() == ["track"]
-
-    assert len(runs(pipeline.root)) == 3
-    assert_complete(pipeline.root, first, pipeline.root)
-    assert store(pipeline.root).search_registered_models() == [], "only MNIST's models are registered"
+def assert_logged_once(tree: Path) -> Run:
+    """The store has one run, deleted ones counted, and one registered version, the champion."""
+    client = MlflowClient(f"sqlite:///{tree}/mlflow.db")
+    (run,) = runs(tree)
+    assert_complete(client, run, tree)
+    (version,) = client.search_model_versions("name = 'digits'")
+    assert version.run_id == run.info.run_id
+    assert str(client.get_model_version_by_alias("digits", "champion").version) == str(version.version)
+    return run
 
 
-def test_a_clone_that_pulled_everything_computes_nothing_and_publishes(pipeline: Clone, tmp_path: Path) -> None:
-    pipeline.run("dvc", "remote", "add", "--local", "--default", "folder", str(tmp_path / "remote"))
-    pipeline.run("dvc", "push", "--run-cache", "--quiet")
-    other = Clone(tmp_path / "other", pipeline.environment)
-    pipeline.run("git", "clone", "-q", str(pipeline.root), str(other.root))
-    for path in ("dvc.lock", "reports"):
-        pipeline.run("cp", "-r", path, str(other.root))
-    other.run("dvc", "remote", "add", "--local", "--default", "folder", str(tmp_path / "remote"))
-    other.run("dvc", "pull", "--run-cache", "--allow-missing", "--quiet")
-    assert other.repro() == ["track"]
-    (run,) = runs(other.root)
-    assert_complete(other.root, run, other.root)
-    assert "training_seconds" not in run.data.metrics, "how long it took elsewhere is not known here"
-    assert other.repro() == []
+class Killed(BaseException):
+    """Stands for SIGKILL."""
+
+
+WRITING = ("create_", "log_", "set_", "finalize_", "update_", "delete_")
+
+
+def die_at_write(patch: pytest.MonkeyPatch, number: int) -> None:
+    """Raise Killed just before that call which writes to MLflow, counted from 0."""
+    calls = iter(range(10**6))
+
+    def counted(method: Any) -> Any:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            if next(calls) == number:
+                raise Killed
+            return method(*arguments, **keywords)
+
+        return call
+
+    for name in dir(MlflowClient):
+        if name.startswith(WRITING):
+            patch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
+
+
+def test_state_is_one_run_however_often_it_is_logged(tree: Path) -> None:
+    log()
+    first = assert_logged_once(tree)
+    assert first.info.start_time == 1_700_000_000_000
+    assert first.info.end_time == 1_700_000_002_500
+    assert first.data.metrics["training_seconds"] == 2.5
+    assert first.data.metrics["training_images_per_second"] == 3 * 55000 / 2.5
+    log()
+    assert assert_logged_once(tree).info.run_id == first.info.run_id
+
+
+def test_interrupted_logging_is_completed(tree: Path) -> None:
+    """Interrupted before one write after the other, each time continuing with what the time before left."""
+    interruptions = 0
+    while True:
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                die_at_write(patch, interruptions)
+                log()
+            break
+        except Killed:
+            interruptions += 1
+            assert len(runs(tree)) <= 1
+    assert interruptions >= 12
+    assert_logged_once(tree)
 
 
 # Runs stages/track.py, which ends by SIGKILL just before call number sys.argv[1] that writes to MLflow.
 KILLED = """
-import os, runpy, signal, sys
+import itertools, os, runpy, signal, sys
 from mlflow import MlflowClient
-left = int(sys.argv[1])
+calls = itertools.count()
 def counted(method):
     def call(*arguments, **keywords):
-        global left
-        left -= 1
-        if left < 0:
+        if next(calls) == int(sys.argv[1]):
             os.kill(os.getpid(), signal.SIGKILL)
         return method(*arguments, **keywords)
     return call
-writing = ("create_", "log_", "set_", "finalize_", "update_")
 for name in dir(MlflowClient):
-    if name.startswith(writing):
+    if name.startswith(("create_", "log_", "set_", "finalize_", "update_")):
         setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
 runpy.run_path(sys.argv[2], run_name="__main__")
 """
 
 
-def test_what_a_killed_publication_left_is_completed(tmp_path: Path) -> None:
-    """Killed at one writing call after the other, each time going on with what the time before left, to the end."""
-    made_up.make_tree(tmp_path, epochs=3, accuracy=0.97)
+@pytest.mark.slow
+def test_killed_stage_is_completed(tree: Path) -> None:
     environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(ROOT / "src")}
-    kills = 0
-    while subprocess.run(
-        [sys.executable, "-c", KILLED, str(kills), ROOT / "stages/track.py"], cwd=tmp_path, env=environment, check=False
-    ).returncode:
-        kills += 1
-        assert len(runs(tmp_path)) <= 1
-    assert kills >= 12
-    assert_complete(tmp_path, runs(tmp_path)[0], tmp_path)
-    (version,) = store(tmp_path).search_model_versions("name = 'digits'")
-    assert version.run_id == runs(tmp_path)[0].info.run_id
-    assert str(store(tmp_path).get_model_version_by_alias("digits", "champion").version) == str(version.version)
+    stage = ROOT / "stages/track.py"
+    for write in (1, 4, 9, 13):
+        killed = subprocess.run([sys.executable, "-c", KILLED, str(write), stage], env=environment, check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert not Path("data/logged.json").exists()
+    subprocess.run([sys.executable, stage], env=environment, check=True)
+    assert_logged_once(tree)
+    assert set(files.read_json(Path("data/logged.json"))) == {"state"}
 
 
-def test_a_model_that_is_logged_anew_has_its_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what a kill between the run's numbers and the model's leaves."""
-    monkeypatch.chdir(tmp_path)
-    params = made_up.make_tree(tmp_path, epochs=3, accuracy=0.97)
-    tracking.publish(params, Path("dvc.lock"))
-    (run,) = runs(tmp_path)
-    client = store(tmp_path)
-    client.delete_logged_model(run.outputs.model_outputs[0].model_id)
-    tracking.publish(params, Path("dvc.lock"))
-    (model,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    assert {metric.key for metric in model.metrics} == set(run.data.metrics)
-    assert [metric.step for metric in client.get_metric_history(run.info.run_id, "val_loss")] == [1, 2, 3]
-    sources = [version.source for version in client.search_model_versions("name = 'digits'")]
-    assert f"models:/{model.model_id}" in sources
+def test_every_state_has_its_run(tree: Path) -> None:
+    log()
+    make_results(tree, epochs=5, accuracy=0.98)
+    log()
+    make_results(tree, epochs=3, accuracy=0.97)
+    log()
+    assert len(runs(tree)) == 2
+    client = MlflowClient()
+    assert str(client.get_model_version_by_alias("digits", "champion").version) == "2"
 
 
-def test_params_that_led_to_other_results_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    params = made_up.make_tree(tmp_path, epochs=3, accuracy=0.97)
-    params["recipes.tutorial"]["epochs"] = 7
-    with pytest.raises(InputError, match=r"params.yaml is not what dvc.lock holds; run the whole pipeline: dvc repro"):
-        tracking.publish(params, Path("dvc.lock"))
+def test_champion_is_best_by_validation_not_by_test_accuracy(tree: Path) -> None:
+    log()
+    make_results(tree, epochs=5, accuracy=0.9)  # validation accuracy follows `accuracy`
+    metrics = files.read_json(tree / "reports/metrics.json")
+    files.write_json(tree / "reports/metrics.json", metrics | {"accuracy": 0.999})
+    log()
+    assert str(MlflowClient().get_model_version_by_alias("digits", "champion").version) == "1"
 
 
-def test_a_relative_database_is_at_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where DVC runs an experiment in a temporary copy, it would be lost with the copy."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DVC_ROOT", "/the/root")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs.db")
-    assert tracking._store() == "sqlite:////the/root/runs.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/runs.db")
-    assert tracking._store() == "sqlite:////elsewhere/runs.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
-    assert tracking._store() == "http://server"
-    monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert tracking._store() == "sqlite:////the/root/mlflow.db"
+@pytest.mark.parametrize("changed", ["split_seed", "validation_size", "data"])
+@pytest.mark.usefixtures("tree")
+def test_validation_splits_are_told_apart(changed: str) -> None:
+    state = pipeline_state.read("track")
+    params, outs = dict(state.params), dict(state.outs)
+    if changed == "data":
+        outs["data/raw"] = "other"
+    else:
+        params["normalize"] = params["normalize"] | {changed: 7}
+    other = pipeline_state.State(params, outs)
+    assert run_content.validation_split(other) != run_content.validation_split(state)
+    same = pipeline_state.State(params | {"normalize": state.params["normalize"] | {"method": "minmax"}}, state.outs)
+    assert run_content.validation_split(same) == run_content.validation_split(state)
 
 
-def test_an_absent_server_fails_track_alone_and_later_it_is_published(pipeline: Clone, tmp_path: Path) -> None:
-    pipeline.edit("params.yaml", "index: 1000", "index: 3")
-    cut_off = Clone(pipeline.root, pipeline.environment | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
-    said = cut_off.run("dvc", "repro", ok=False).splitlines()
-    after = said[said.index(f"> {TRACK}") + 1 :]
-    assert after[0].startswith("MLflow at http://127.0.0.1:9 cannot be used: ")
-    assert after[1] == "Model, metrics and plots are safe with DVC; once MLflow answers, publish them by: dvc repro"
-    assert after[2].startswith("ERROR: failed to reproduce 'track'")
-    assert len(after) == 3
-
-    elsewhere = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "MLFLOW_EXPERIMENT_NAME": "other"}
-    assert Clone(pipeline.root, pipeline.environment | elsewhere).repro() == ["track"]
-    pipeline.edit("params.yaml", "index: 3", "index: 1000")
-    assert pipeline.repro() == ["track"]
-    (run,) = runs(tmp_path)
-    assert run.data.params["predict_sample.index"] == "3"
-    assert store(tmp_path).get_experiment(run.info.experiment_id).name == "other"
+def test_what_a_person_wrote_is_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log()
+    client = MlflowClient()
+    (run,) = runs(tree)
+    client.set_tag(run.info.run_id, NOTE, "My best run.")
+    client.update_run(run.info.run_id, name="mine")
+    monkeypatch.setenv("DVC_EXP_NAME", "second")
+    log()
+    run = assert_logged_once(tree)
+    assert run.data.tags[NOTE] == "My best run."
+    assert run.info.run_name == "mine"
+    assert run.data.tags["dvc.experiments"] == "second"
 
 
-def test_a_silent_server_costs_less_than_half_a_minute() -> None:
-    tries = int(tracking.PATIENCE["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) + 1
-    assert tries == 1, "what makes a run must not be sent twice"
-    assert int(tracking.PATIENCE["MLFLOW_HTTP_REQUEST_TIMEOUT"]) < 25
-
-
-def test_a_deleted_experiment_is_named(pipeline: Clone, tmp_path: Path) -> None:
-    client = store(tmp_path)
-    client.delete_experiment(client.create_experiment("gone"))
-    environment = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db", "MLFLOW_EXPERIMENT_NAME": "gone"}
-    said = Clone(pipeline.root, pipeline.environment | environment).run("dvc", "repro", "-s", "-f", "track", ok=False)
-    assert "MLflow's experiment 'gone' is deleted; bring it back by `mlflow experiments restore" in said
-    assert "Traceback" not in said
-    assert pipeline.repro() == ["track"]
-
-
-def test_experiments_side_by_side_are_runs_side_by_side(pipeline: Clone) -> None:
-    """Queued and run two at a time where there is no database yet, beside the one in the working tree."""
-    made = clone(pipeline.root.parent / "queue")
-    made.run("cp", "-r", str(pipeline.root / ".dvc/cache"), ".dvc/cache")
-    for index in range(4):
-        made.run("dvc", "exp", "run", "--queue", "--name", f"look-{index}", "-S", f"predict_sample.index={index}")
-    made.run("dvc", "queue", "start", "-j", "2")
-    made.run("dvc", "queue", "logs", "--follow", "look-2", ok=True)
-    made.run("dvc", "exp", "run", "--temp", "--name", "look-4", "-S", "predict_sample.index=4")
-    wait_for_the_queue(made)
-
-    shown = json.loads(made.run("dvc", "exp", "show", "--json"))
-    experiments = [one["revs"][0] for state in shown for one in state.get("experiments") or []]
-    found = {run.info.run_name: run for run in runs(made.root)}
-    assert set(found) == {experiment["name"] for experiment in experiments} == {f"look-{index}" for index in range(5)}
-    for experiment in experiments:
-        run = found[experiment["name"]]
-        assert run.info.status == "FINISHED"
-        data = experiment["data"]
-        assert run.data.metrics["test_accuracy"] == data["metrics"]["reports/metrics.json"]["data"]["accuracy"]
-        index = data["params"]["params.yaml"]["data"]["predict_sample"]["index"]
-        assert run.data.params["predict_sample.index"] == str(index)
-    assert made.run("git", "status", "--porcelain") == ""
-
-
-def wait_for_the_queue(made: Clone) -> None:
-    """Until no task is queued or running; `dvc queue logs --follow` ends with its task."""
-    while (status := made.run("dvc", "queue", "status")).count("Queued") or "Running" in status:
-        for line in status.splitlines():
-            if "Running" in line:
-                made.run("dvc", "queue", "logs", "--follow", line.split()[0])
-
-
-def test_the_first_experiment_names_its_run_and_later_ones_join(pipeline: Clone) -> None:
+def test_first_experiment_names_the_run_and_later_ones_join(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log()
+    assert runs(tree)[0].info.run_name == f"tutorial-{pipeline_state.read('track').fingerprint[:7]}"
     for name in ("first", "second"):
-        environment = pipeline.environment | {"DVC_EXP_NAME": name}
-        Clone(pipeline.root, environment).run("dvc", "repro", "-s", "-f", "track")
-    (run,) = [run for run in runs(pipeline.root) if "dvc.experiments" in run.data.tags]
+        monkeypatch.setenv("DVC_EXP_NAME", name)
+        log()
+    run = assert_logged_once(tree)
     assert run.info.run_name == "first"
     assert run.data.tags["dvc.experiments"] == "first second"
 
 
-def test_neither_tensorflow_nor_keras_is_imported(pipeline: Clone) -> None:
-    imported = pipeline.imported_by("sh", "-c", TRACK)
-    assert "mlflow" in imported
-    assert not {"tensorflow", "keras", "sklearn", "matplotlib"} & imported
+def test_another_machine_changes_nothing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log()
+    before = runs(tree)[0].data.tags
+    monkeypatch.setattr(run_record, "cpu", lambda: "Another CPU")
+    monkeypatch.setattr(run_record, "versions", lambda: {"tensorflow": "9.9"})
+    make_results(tree, epochs=3, accuracy=0.97, seconds=99.0)
+    log()
+    assert assert_logged_once(tree).data.tags == before
 
 
-def test_the_model_is_read_back_by_mlflow(pipeline: Clone) -> None:
-    """In a process of its own: raw pixels through mlflow.pyfunc against what evaluate kept."""
-    run = runs(pipeline.root)[0]
-    script = f"""
-import mlflow, numpy as np
-from digits import idx
+def test_without_a_run_record_there_are_no_seconds(tree: Path) -> None:
+    shutil.rmtree(".digits")
+    log()
+    run = assert_logged_once(tree)
+    assert not {"training_seconds", "training_images_per_second"} & set(run.data.metrics)
+    assert "cpu" not in run.data.tags
+
+
+@pytest.mark.parametrize(("dirty", "words"), [("true", "uncommitted changes"), ("false", "To reproduce it")])
+def test_description_is_honest_about_uncommitted_code(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, dirty: str, words: str
+) -> None:
+    tags = {"git.dirty": dirty, "mlflow.source.git.commit": "abc123"}
+    monkeypatch.setattr(pipeline_state, "git_tags", lambda: tags)
+    log()
+    assert words in runs(tree)[0].data.tags[NOTE]
+
+
+def test_clean_run_stays_clean(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A comment that is changed later is no change of the run."""
+    for dirty in ("false", "true"):
+        tags = {"git.dirty": dirty, "mlflow.source.git.commit": "abc123"}
+        monkeypatch.setattr(pipeline_state, "git_tags", lambda tags=tags: tags)
+        log()
+    assert runs(tree)[0].data.tags["git.dirty"] == "false"
+
+
+def test_lost_artifacts_are_logged_again(tree: Path) -> None:
+    log()
+    shutil.rmtree(tree / "mlartifacts")
+    log()
+    assert_logged_once(tree)
+
+
+def test_deleted_model_is_logged_again(tree: Path) -> None:
+    log()
+    (run,) = runs(tree)
+    client = MlflowClient()
+    client.delete_logged_model(run.outputs.model_outputs[0].model_id)
+    log()
+    assert_complete(client, run, tree)
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    champion = client.get_model_version_by_alias("digits", "champion")
+    assert champion.source == f"models:/{model.model_id}", "the champion has files"
+
+
+def test_half_written_plot_is_not_logged(tree: Path) -> None:
+    (tree / "reports/evaluation/.confusion.123.partial.png").write_bytes(b"half a picture")
+    log()
+    plots = MlflowClient().list_artifacts(runs(tree)[0].info.run_id, "plots")
+    assert {Path(item.path).name for item in plots} == {"samples.png", "curves.png", "prediction.png"}
+
+
+def test_two_runs_of_a_state_become_one(tree: Path) -> None:
+    """What two publishers leave that created their run at the same moment."""
+    log()
+    (first,) = runs(tree)
+    client = MlflowClient()
+    tags = {run_content.STATE_TAG: first.data.tags[run_content.STATE_TAG], run_content.SECONDS_TAG: "2.500"}
+    client.create_run(first.info.experiment_id, first.info.start_time, tags, "double")
+    log()
+    (run,) = [run for run in runs(tree) if run.info.lifecycle_stage == "active"]
+    assert_complete(client, run, tree)
+    assert {run.info.run_id} == {model.source_run_id for model in client.search_logged_models(["1"])}
+
+
+# Waits for the others, then logs the state in the working directory.
+PUBLISHER = """
+import sys, time
 from pathlib import Path
-mlflow.set_tracking_uri("sqlite:///{pipeline.root}/mlflow.db")
-model = mlflow.pyfunc.load_model("models:/{run.outputs.model_outputs[0].model_id}")
-pixels = idx.read_images(Path("data/raw", idx.TEST_IMAGES))[:100].astype(np.float32)
-kept = np.load("data/probabilities.npz")["probabilities"][:100]
-np.testing.assert_allclose(model.predict(pixels), kept, atol=1e-5)
+from digits.tracking import pipeline_state
+from digits.tracking.log_run import log_run
+state = pipeline_state.read("track")
+Path("ready").touch()
+while not Path(sys.argv[1]).exists():
+    time.sleep(0.001)
+log_run(state)
 """
-    environment = pipeline.environment | {"PYTHONPATH": "src", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    Clone(pipeline.root, environment).run(sys.executable, "-c", script)
+
+
+def log_at_once(folder: Path, uri: str, publishers: int) -> None:
+    """Log one state from several trees, each with a training run of another duration."""
+    start = folder / "start"
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT / "src")}
+    processes = []
+    for number in range(publishers):
+        tree = folder / f"tree-{number}"
+        make_results(tree, epochs=3, accuracy=0.97)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tree)
+            run_record.save(tree / "data/model.keras", 1.7e9, 2.0 + number)
+        command = [sys.executable, "-c", PUBLISHER, str(start)]
+        processes.append(subprocess.Popen(command, cwd=tree, env=environment))
+    while not all((folder / f"tree-{number}/ready").exists() for number in range(publishers)):
+        time.sleep(0.01)
+    start.touch()
+    assert [process.wait() for process in processes] == [0] * publishers
+
+
+def assert_one_run(uri: str, folder: Path) -> None:
+    client = MlflowClient(uri)
+    (run,) = [run for run in runs(folder, uri) if run.info.lifecycle_stage == "active"]
+    assert_complete(client, run, folder / "tree-0")
+    assert len(client.search_logged_models([run.info.experiment_id])) == 1
+    assert len(client.search_model_versions("name = 'digits'")) == 1
+
+
+@pytest.mark.slow
+def test_publishers_at_once_on_a_database_make_one_run(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    log_at_once(tmp_path, uri, publishers=6)
+    assert_one_run(uri, tmp_path)
+    assert len(runs(tmp_path)) == 1
+
+
+@pytest.mark.slow
+def test_publishers_at_once_on_a_server_make_one_run(tmp_path: Path) -> None:
+    """No lock is shared: the server is all that the publishers have in common."""
+    command = ["mlflow", "server", "--workers", "2", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]
+    command += ["--artifacts-destination", str(tmp_path / "served")]
+    with browser.server(*command, health="/health", environment={}, cwd=tmp_path) as address:
+        log_at_once(tmp_path, address, publishers=6)
+        assert_one_run(address, tmp_path)
+
+
+@pytest.mark.usefixtures("tree")
+def test_silent_server_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that creates a run must not be sent twice."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(UserError, match="Nothing is lost: DVC has the model"):
+            log()
+        silent.settimeout(0.1)
+        connections = 0
+        try:
+            while True:
+                silent.accept()
+                connections += 1
+        except TimeoutError:
+            pass
+    assert connections == 1

@@ -1,13 +1,14 @@
-"""Who is champion: the best on its validation split, of equals the oldest, and never by the test set."""
+"""The champion: best by validation accuracy, the oldest in a tie, never by the test set."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from digits import registry
+from digits.tracking import registry
 
 
 @pytest.fixture
@@ -26,6 +27,7 @@ def register(client: MlflowClient, tmp_path: Path) -> Callable[..., str]:
         run_id: str = run or client.create_run(experiment).info.run_id
         found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
         model = found[0] if found else client.create_logged_model(experiment, "classifier", run_id)
+        client.log_model_artifact(model.model_id, __file__)
         client.finalize_logged_model(model.model_id, "READY")
         tags = {"validation_accuracy": str(accuracy), "validation_split": split}
         registry.register(client, run_id, model.model_id, "A state", tags)
@@ -38,7 +40,7 @@ def champion(client: MlflowClient) -> str:
     return str(client.get_model_version_by_alias("digits", "champion").version)
 
 
-def test_the_better_takes_over(client: MlflowClient, register: Callable[..., str]) -> None:
+def test_better_version_becomes_champion(client: MlflowClient, register: Callable[..., str]) -> None:
     register(0.97)
     assert champion(client) == "1"
     register(0.96)
@@ -47,25 +49,25 @@ def test_the_better_takes_over(client: MlflowClient, register: Callable[..., str
     assert champion(client) == "3"
 
 
-def test_of_equals_the_oldest_stays(client: MlflowClient, register: Callable[..., str]) -> None:
+def test_oldest_version_wins_a_tie(client: MlflowClient, register: Callable[..., str]) -> None:
     register(0.97)
     register(0.97)
     assert champion(client) == "1"
 
 
-def test_nobody_is_compared_on_another_split(client: MlflowClient, register: Callable[..., str]) -> None:
+def test_versions_of_another_split_are_not_compared(client: MlflowClient, register: Callable[..., str]) -> None:
     register(0.97)
     register(0.99, split="other")
     assert champion(client) == "1"
 
 
-def test_a_run_has_one_version(client: MlflowClient, register: Callable[..., str]) -> None:
+def test_run_has_one_version(client: MlflowClient, register: Callable[..., str]) -> None:
     run = register(0.97)
     register(0.97, run=run)
     assert len(client.search_model_versions("name = 'digits'")) == 1
 
 
-def test_a_champion_of_ones_own_choice_is_no_obstacle(client: MlflowClient, register: Callable[..., str]) -> None:
+def test_manually_set_champion_is_kept_out_of_comparison(client: MlflowClient, register: Callable[..., str]) -> None:
     register(0.97)
     model = client.create_logged_model("0", "by hand")
     client.finalize_logged_model(model.model_id, "READY")
@@ -75,9 +77,33 @@ def test_a_champion_of_ones_own_choice_is_no_obstacle(client: MlflowClient, regi
     assert champion(client) == "1"
 
 
-def test_a_deleted_champion_is_replaced(client: MlflowClient, register: Callable[..., str]) -> None:
+def test_deleted_champion_is_replaced(client: MlflowClient, register: Callable[..., str]) -> None:
     for accuracy in (0.95, 0.97, 0.96):
         register(accuracy)
     client.delete_model_version("digits", champion(client))
     register(0.94)
     assert champion(client) == "3"
+
+
+def test_champion_whose_model_was_deleted_is_replaced(client: MlflowClient, register: Callable[..., str]) -> None:
+    register(0.96)
+    best = register(0.98)
+    (model,) = [model for model in client.search_logged_models(["1"]) if model.source_run_id == best]
+    client.delete_logged_model(model.model_id)
+    register(0.95)
+    assert champion(client) == "1"
+
+
+def test_version_registered_twice_at_once_stays_once(client: MlflowClient, register: Callable[..., str]) -> None:
+    """Another process registers the same model between the look and the creation."""
+    create = client.create_model_version
+
+    def create_twice(*arguments: Any, **keywords: Any) -> Any:
+        create(*arguments, **keywords)
+        return create(*arguments, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "create_model_version", create_twice)
+        register(0.97)
+    (version,) = client.search_model_versions("name = 'digits'")
+    assert str(version.version) == "1" == champion(client)

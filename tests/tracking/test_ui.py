@@ -1,7 +1,6 @@
-"""What a person sees in `mlflow ui`, in headless Chromium: runs, their comparison, plots, the registered model."""
+"""The pages of `mlflow ui` in headless Chromium: runs, their comparison, plots, the registered model."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,23 +12,25 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 import browser
-import made_up
-from digits import tracking
+from digits.tracking import pipeline_state
+from digits.tracking.log_run import log_run
+from factories import make_results
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui")]
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder whose mlflow.db has two published states."""
+    """A folder whose mlflow.db has the runs of two states."""
     root = tmp_path_factory.mktemp("ui")
-    before = Path.cwd()
-    os.chdir(root)
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
         for epochs, accuracy in ((3, 0.9612), (5, 0.9734)):
-            tracking.publish(made_up.make_tree(root, epochs, accuracy), Path("dvc.lock"))
-        yield root
-    finally:
-        os.chdir(before)
+            make_results(root, epochs, accuracy)
+            log_run(pipeline_state.read("track"))
         mlflow.set_tracking_uri(None)
+        yield root
 
 
 @pytest.fixture(scope="module")

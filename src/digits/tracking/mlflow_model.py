@@ -46,7 +46,7 @@ def write(folder: Path, keras_file: Path, logged: LoggedModel, example: Images) 
         input_example=example,
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in REQUIREMENTS],
     )
-    # The flavour's loader takes the folder of the .keras file, with the name of the module in it.
+    # The flavour's loader takes the whole folder, and looks up the name of Keras's module.
     (folder / "data/keras_module.txt").write_text("keras")
-    model.flavors["python_function"]["data"] = "data"
+    del model.flavors["python_function"]["data"]
     model.save(str(folder / "MLmodel"))

@@ -60,7 +60,9 @@ def _best(client: MlflowClient, new: ModelVersion) -> str:
 
 def _has_files(client: MlflowClient, version: ModelVersion) -> bool:
     """Whether the logged model of a version exists; somebody may have deleted it."""
+    model_id = str(version.source).removeprefix("models:/")
     try:
-        return bool(client.list_logged_model_artifacts(str(version.source).removeprefix("models:/")))
+        client.get_logged_model(model_id)  # raises if it is deleted, though its files stay until `mlflow gc`
+        return bool(client.list_logged_model_artifacts(model_id))
     except MlflowException:
         return False

@@ -69,8 +69,8 @@ def _database(uri: str) -> Path | None:
 def _exclusive(uri: str) -> Iterator[None]:
     """One process at a time on an SQLite database, which MLflow does not create safely in parallel."""
     database = _database(uri)
-    if database:
-        database.parent.mkdir(parents=True, exist_ok=True)
+    if database and not database.parent.is_dir():
+        raise UserError(f"MLflow at {uri} cannot be used: there is no folder {database.parent} (% is not decoded)")
     with FileLock(f"{database}.lock") if database else nullcontext():
         yield
 

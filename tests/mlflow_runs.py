@@ -1,0 +1,64 @@
+"""What an MLflow store holds of a state, compared with the files of the state."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, ViewType
+from ruamel.yaml import YAML
+
+from digits.common import files
+
+
+def runs(root: Path, uri: str = "") -> list[Run]:
+    """Every run of the store at `root`, deleted ones too, oldest first."""
+    client = MlflowClient(uri or f"sqlite:///{root}/mlflow.db")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments(view_type=ViewType.ALL)]
+    found = client.search_runs(experiments, run_view_type=ViewType.ALL)
+    return sorted(found, key=lambda run: int(run.info.start_time))
+
+
+def assert_complete(client: MlflowClient, run: Run, tree: Path) -> None:
+    """The run has every number and file of the state in `tree`, each once, and its model."""
+    run = client.get_run(run.info.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.lifecycle_stage == "active"
+    assert run.info.end_time >= run.info.start_time
+
+    metrics = files.read_json(tree / "reports/metrics.json")
+    for name in ("accuracy", "loss", "errors", "expected_calibration_error"):
+        assert run.data.metrics[f"test_{name}"] == metrics[name]
+    for label, scores in metrics["per_class"].items():
+        assert run.data.metrics[f"test_f1_{label}"] == scores["f1"]
+    assert run.data.metrics["parameters"] == metrics["parameters"]
+    with (tree / "reports/history.csv").open() as file:
+        epochs = list(csv.DictReader(file))
+    for name in run.data.metrics:
+        history = [(metric.step, metric.value) for metric in client.get_metric_history(run.info.run_id, name)]
+        if name in epochs[0]:
+            assert sorted(history) == [(int(row["epoch"]), float(row[name])) for row in epochs], "each epoch once"
+        else:
+            assert history == [(len(epochs), run.data.metrics[name])], "each score once"
+
+    assert run.data.params == expected_params(tree)
+    artifacts = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert artifacts >= {"params.yaml", "dvc.lock", "metrics.json", "history.csv", "predictions.json", "plots"}
+    plots = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "plots")}
+    assert plots == {path.name for path in (tree / "reports").rglob("*.png")}
+    splits = {entry.dataset.name: entry.dataset.digest for entry in run.inputs.dataset_inputs}
+    contexts = ["train", "test", *(["validation"] if "val_loss" in epochs[0] else [])]
+    assert set(splits) == {f"{metrics['dataset']}-{context}" for context in contexts}
+
+    (model,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    assert model.model_id in [output.model_id for output in run.outputs.model_outputs]
+    assert model.status == "READY"
+    assert {metric.key for metric in model.metrics} == set(run.data.metrics)
+    assert "data/model.keras" in {item.path for item in client.list_logged_model_artifacts(model.model_id, "data")}
+    assert run.data.tags["model.sha256"] == files.sha256(tree / "data/model.keras")
+
+
+def expected_params(tree: Path) -> dict[str, str]:
+    content: dict[str, Any] = YAML(typ="safe").load(tree / "params.yaml")
+    content["train"] |= content.pop("recipes")[content["train"]["recipe"]]
+    return {f"{section}.{key}": str(value) for section, keys in content.items() for key, value in keys.items()}

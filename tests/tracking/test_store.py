@@ -1,0 +1,111 @@
+"""Which store is used, where its files are, and how it fails."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
+
+from digits.common.errors import UserError
+from digits.tracking import store
+
+SOURCE = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "repository").mkdir()
+    monkeypatch.chdir(tmp_path / "repository")
+    for name in ("MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_ENABLE_ASYNC_LOGGING"):
+        monkeypatch.setenv(name, "")  # so that what `connect` sets ends with the test
+        monkeypatch.delenv(name)
+
+
+def connect() -> tuple[str, Path]:
+    """Connect, and return the experiment's name and the folder of its artifacts."""
+    try:
+        with store.connect() as (client, experiment_id):
+            experiment = client.get_experiment(experiment_id)
+            return experiment.name, Path(local_file_uri_to_path(experiment.artifact_location))
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+def test_default_store_is_in_the_repository(tmp_path: Path) -> None:
+    name, artifacts = connect()
+    assert name == "digits"
+    assert artifacts == tmp_path / "repository/mlartifacts"
+    assert (tmp_path / "repository/mlflow.db").exists()
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%41b", "a b", "a#b"])
+def test_folder_names_may_have_special_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    # In a process of its own: MLflow remembers the store of a URI, whatever the working directory.
+    script = "from digits.tracking import store\nwith store.connect() as (client, id): print(client.get_experiment(id))"
+    printed = subprocess.check_output([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(SOURCE)})
+    assert (folder / "mlartifacts").as_uri() in printed.decode()
+    assert (folder / "mlflow.db").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"repository", name}
+
+
+def test_temporary_experiment_uses_the_store_of_its_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where DVC runs an experiment in a temporary copy, the store would be lost with the copy."""
+    copy = tmp_path / "copy"
+    (copy / ".dvc").mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "repository"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///runs.db")
+    assert connect()[1] == tmp_path / "repository/mlartifacts"
+    assert (tmp_path / "repository/runs.db").exists()
+    assert [path.name for path in copy.iterdir()] == [".dvc"]
+
+
+def test_artifacts_of_a_shared_database_are_next_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shared").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/shared/runs.db")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
+    assert connect() == ("other", tmp_path / "shared/mlartifacts")
+
+
+@pytest.mark.parametrize(
+    ("uri", "complaint"),
+    [
+        ("sqlite:////tmp/no%20folder/runs.db", "there is no folder /tmp/no%20folder"),
+        ("postgresql://me:secret@127.0.0.1:9/runs", "psycopg"),
+        ("nonsense://me:secret@host/runs", "nonsense"),
+        ("http://me:secret@127.0.0.1:9", "127.0.0.1"),
+    ],
+)
+def test_unusable_store_is_an_error_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, uri: str, complaint: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UserError, match=complaint) as error:
+        connect()
+    assert "secret" not in str(error.value)
+    assert len(str(error.value).splitlines()) <= 2
+
+
+def test_database_that_is_none_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.db").write_text("no database at all, but a text that is long enough\n" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/text.db")
+    with pytest.raises(UserError, match=r"cannot be used: .*file is not a database"):
+        connect()
+
+
+def test_deleted_experiment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    connect()
+    client = MlflowClient(uri)
+    client.delete_experiment(client.get_experiment_by_name("digits").experiment_id)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # MLflow unset it
+    with pytest.raises(UserError, match="'digits' is deleted; restore it with `mlflow experiments restore"):
+        connect()

@@ -1,0 +1,315 @@
+"""The training loop against `model.fit`, against itself, and when it diverges or is interrupted."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from digits.common.errors import UserError
+from digits.common.types import Images, Labels, Pixels
+from digits.data import normalization
+from digits.params import Recipe
+from digits.training.checkpoint import Checkpoint
+from recipes import tutorial
+
+if TYPE_CHECKING:
+    import keras
+
+    from digits.training.loop import Row
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+Split = tuple[Images, Labels]
+
+
+@pytest.fixture
+def split(pixels: Pixels) -> Split:
+    """Sixty-four normalized images and their labels."""
+    return normalization.l2(pixels), np.arange(64, dtype=np.uint8) % 10
+
+
+def fit(recipe: Recipe, split: Split, seed: int = 0, **options: Any) -> tuple["keras.Model", list["Row"]]:
+    """A new network, trained; without a validation set unless `options` have one."""
+    from digits.model import architectures
+    from digits.training import loop
+
+    network = architectures.build(recipe, seed)
+    return network, loop.fit(network, recipe, seed, loop.as_tensors(*split), **options)
+
+
+def assert_same_bits(one: "keras.Model", other: "keras.Model") -> None:
+    for first, second in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def without_seconds(history: list["Row"]) -> list["Row"]:
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in history]
+
+
+# Against Keras.
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_epoch_is_that_of_model_fit(split: Split, optimizer: str) -> None:
+    """One epoch in the order that fit draws, its short last batch included."""
+    import keras
+
+    from digits.model import architectures
+
+    recipe = tutorial(epochs=1, batch_size=24, optimizer=optimizer)
+    ours, (row,) = fit(recipe, split, seed=4)
+
+    theirs = architectures.build(recipe, seed=4)
+    theirs.compile(
+        optimizer=keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": 0.001}}),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    images, labels = split
+    order = np.random.default_rng((4, 1)).permutation(64)
+    told = theirs.fit(images[order], labels[order], batch_size=24, shuffle=False, verbose=0).history
+    for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(our, their, atol=1e-5)  # three steps move them by 3e-3
+    assert row["loss"] == pytest.approx(told["loss"][0], abs=1e-5)
+    assert row["accuracy"] == pytest.approx(told["accuracy"][0], abs=1e-6)
+
+
+def test_two_hundred_steps_are_those_of_model_fit_in_float64() -> None:
+    """The same mathematics: in float64, where rounding does not grow, 200 steps, the last one short, agree."""
+    import keras
+
+    from digits.model import architectures
+    from digits.training import loop
+
+    images = np.random.default_rng(0).normal(size=(199 * 8 + 3, 28, 28))
+    labels = np.arange(len(images), dtype=np.int32) % 10
+    indices, weights = loop.batches(len(images), 8, (0, 1))
+    assert len(indices) == 200
+    order = indices[weights == 1]
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    try:
+        ours, theirs = (architectures.build(tutorial(hidden=(16, 16)), seed=0) for _ in range(2))
+        theirs.compile(optimizer=keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy")
+        theirs.fit(images[order], labels[order], batch_size=8, shuffle=False, verbose=0)
+        optimizer = keras.optimizers.Adam(0.001)
+        optimizer.build(ours.trainable_variables)
+        loop.make_train_epoch(ours, optimizer, xla=True)(images, labels, indices, weights.astype(np.float64))
+    finally:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+    for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        assert our.dtype == np.float64
+        np.testing.assert_allclose(our, their, rtol=0, atol=1e-12)
+
+
+# What a run returns.
+
+
+def test_overfits_a_batch(split: Split) -> None:
+    _, history = fit(tutorial(epochs=60, learning_rate=0.003), split)
+    assert history[-1]["accuracy"] > 0.98  # image 5 is black, and so is no other
+    assert history[-1]["loss"] < 0.1 < history[0]["loss"]
+
+
+def test_history_has_a_row_per_epoch(split: Split) -> None:
+    from digits.training import loop
+
+    _, history = fit(tutorial(epochs=2), split, validation=loop.as_tensors(*split))
+    assert [row["epoch"] for row in history] == [1, 2]
+    for row in history:
+        assert list(row) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    assert 0 < history[0]["seconds"] < history[1]["seconds"]
+
+
+def test_validation_set_may_be_empty(split: Split) -> None:
+    from digits.training import loop
+
+    images, labels = split
+    for validation in (None, loop.as_tensors(images[:0], labels[:0])):
+        _, (row,) = fit(tutorial(epochs=1), split, validation=validation)
+        assert list(row) == ["epoch", "loss", "accuracy", "seconds"]
+
+
+def test_each_epoch_is_reported_once(split: Split) -> None:
+    from digits.training import loop
+
+    reported: list[Row] = []
+    validation = loop.as_tensors(*split)
+    _, history = fit(tutorial(epochs=3), split, validation=validation, on_epoch_end=reported.append)
+    assert without_seconds(reported) == without_seconds(history)
+
+
+def test_same_seed_trains_to_the_same_bits(split: Split) -> None:
+    (first, history), (again, repeated), (other, _) = (fit(tutorial(epochs=2), split, seed) for seed in (0, 0, 1))
+    assert_same_bits(first, again)
+    assert without_seconds(history) == without_seconds(repeated)
+    assert any((one != two).any() for one, two in zip(first.get_weights(), other.get_weights(), strict=True))
+
+
+def test_validation_scores_without_learning(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In batches of which the last is short."""
+    from digits.evaluation import metrics
+    from digits.model import inference
+    from digits.training import loop
+
+    monkeypatch.setattr(loop, "VALIDATION_BATCH", 24)
+    network, history = fit(tutorial(epochs=2), split, validation=loop.as_tensors(*split))
+    without, _ = fit(tutorial(epochs=2), split)
+    assert_same_bits(network, without)
+    scores = metrics.scores(split[1], inference.predict(network, split[0]))
+    assert history[-1]["val_loss"] == pytest.approx(scores["loss"], abs=1e-5)
+    assert history[-1]["val_accuracy"] == pytest.approx(scores["accuracy"], abs=1e-6)
+
+
+# Batches.
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 100])
+def test_batches_hold_every_image_once(count: int) -> None:
+    from digits.training import loop
+
+    indices, weights = loop.batches(count, 32, (0, 1))
+    assert indices.shape == weights.shape == (-(-count // 32), min(count, 32))
+    assert (indices.dtype.name, weights.dtype.name) == ("int32", "float32")
+    assert sorted(indices[weights == 1]) == list(range(count))
+    assert weights.sum() == count
+    assert (weights.ravel()[:count] == 1).all(), "padding comes last"
+
+
+def test_batch_is_never_larger_than_the_set() -> None:
+    from digits.training import loop
+
+    indices, weights = loop.batches(5, 10**12, (0, 1))
+    assert indices.shape == (1, 5)
+    assert weights.sum() == 5
+
+
+def test_order_of_images_differs_between_epochs(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And between seeds, but it depends on nothing else."""
+    from digits.training import loop
+
+    real = loop.batches
+    orders: list[list[int]] = []
+
+    def spy(*arguments: Any) -> Any:
+        indices, weights = real(*arguments)
+        orders.append(indices[weights == 1].tolist())
+        return indices, weights
+
+    monkeypatch.setattr(loop, "batches", spy)
+    for seed in (0, 1, 0):
+        fit(tutorial(epochs=3, xla=False), split, seed)
+    assert len(orders) == 9
+    assert all(sorted(order) == list(range(64)) for order in orders)
+    assert len({tuple(order) for order in orders[:6]}) == 6
+    assert orders[6:] == orders[:3]
+
+
+def test_padding_does_not_teach(split: Split) -> None:
+    """Image 0, which pads the last batch, has no more weight than the others: the mean loss is that of 64 images."""
+    _, padded = fit(tutorial(epochs=1, batch_size=24, learning_rate=1e-30), split)
+    _, whole = fit(tutorial(epochs=1, batch_size=64, learning_rate=1e-30), split)
+    assert padded[0]["loss"] == pytest.approx(whole[0]["loss"], rel=1e-6)
+    assert padded[0]["accuracy"] == whole[0]["accuracy"]
+
+
+@pytest.mark.parametrize("xla", [True, False])
+def test_images_may_lie_anywhere_in_memory(split: Split, xla: bool) -> None:
+    """TensorFlow's kernels abort the process over memory that is not aligned, as NumPy's may be."""
+    images, labels = split
+    room = np.empty(images.nbytes + 128, dtype=np.uint8)
+    start = -room.ctypes.data % 64 + 16
+    shifted = room[start : start + images.nbytes].view(np.float32).reshape(images.shape)
+    shifted[...] = images
+    recipe = tutorial(xla=xla, epochs=1)
+    assert fit(recipe, (shifted, labels))[1][0]["loss"] == fit(recipe, split)[1][0]["loss"]
+
+
+# Divergence.
+
+
+def test_last_step_that_breaks_the_weights_stops_training(split: Split) -> None:
+    """The epoch's loss is computed before the step, and still finite."""
+    recipe = tutorial(learning_rate=1e38, optimizer="sgd", batch_size=64, epochs=1)
+    with pytest.raises(UserError, match=r"Training diverged in epoch 1: loss [\d.]+(e\+\d+)? at"):
+        fit(recipe, (split[0] * np.float32(1e20), split[1]))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_loss_that_is_no_number_stops_training(split: Split, optimizer: str, tmp_path: Path) -> None:
+    """Nothing of a diverged epoch is kept."""
+    checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
+    with pytest.raises(UserError, match=r"diverged in epoch \d: loss (nan|inf) at learning rate 1e\+30") as error:
+        fit(tutorial(learning_rate=1e30, optimizer=optimizer), split, checkpoint=checkpoint)
+    assert "\n" not in str(error.value)
+    kept = checkpoint.load() or {}
+    assert all(np.isfinite(values).all() for name, values in kept.items() if name != "history")
+
+
+# Interruption.
+
+
+class Interrupted(Exception):  # noqa: N818 (as KeyboardInterrupt is called)
+    """Ends a run after some epoch."""
+
+
+def interrupt(recipe: Recipe, split: Split, checkpoint: Checkpoint, epoch: int) -> None:
+    """A run that ends right after that epoch."""
+
+    def on_epoch_end(row: "Row") -> None:
+        if row["epoch"] == epoch:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        fit(recipe, split, checkpoint=checkpoint, on_epoch_end=on_epoch_end)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_resumed_run_ends_with_the_same_bits(
+    split: Split, optimizer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, checkpoint = tutorial(epochs=4, optimizer=optimizer), Checkpoint(tmp_path / "checkpoint.npz")
+    whole, expected = fit(recipe, split)
+    interrupt(recipe, split, checkpoint, epoch=2)
+    capsys.readouterr()
+
+    reported: list[Row] = []
+    resumed, history = fit(recipe, split, checkpoint=checkpoint, on_epoch_end=reported.append)
+    assert_same_bits(resumed, whole)
+    assert without_seconds(history) == without_seconds(expected)
+    assert [row["epoch"] for row in reported] == [3, 4]
+    assert "Resuming after epoch 2" in capsys.readouterr().out
+
+
+def test_resumed_run_counts_the_seconds_before(split: Split, tmp_path: Path) -> None:
+    recipe, checkpoint = tutorial(epochs=3, xla=False), Checkpoint(tmp_path / "checkpoint.npz")
+    interrupt(recipe, split, checkpoint, epoch=2)
+    arrays = checkpoint.load()
+    assert arrays is not None
+    rows = json.loads(str(arrays["history"]))
+    rows[-1]["seconds"] = 1000
+    checkpoint.save({**arrays, "history": np.array(json.dumps(rows))})
+    _, history = fit(recipe, split, checkpoint=checkpoint)
+    assert history[1]["seconds"] == 1000
+    assert 1000 < history[2]["seconds"] < 1100
+
+
+def test_run_that_was_interrupted_at_its_end_trains_no_more(split: Split, tmp_path: Path) -> None:
+    recipe, checkpoint = tutorial(epochs=2, xla=False), Checkpoint(tmp_path / "checkpoint.npz")
+    whole, expected = fit(recipe, split, checkpoint=checkpoint)
+    again, history = fit(recipe, split, checkpoint=checkpoint)
+    assert_same_bits(again, whole)
+    assert history == expected
+
+
+def test_damaged_checkpoint_starts_anew(split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe, checkpoint = tutorial(epochs=2, xla=False), Checkpoint(tmp_path / "checkpoint.npz")
+    whole, expected = fit(recipe, split)
+    checkpoint.path.write_bytes(b"damaged")
+    anew, history = fit(recipe, split, checkpoint=checkpoint)
+    assert "Ignoring checkpoint" in capsys.readouterr().out
+    assert_same_bits(anew, whole)
+    assert without_seconds(history) == without_seconds(expected)
