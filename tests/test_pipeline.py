@@ -263,7 +263,8 @@ def test_training_with_other_params_or_code_starts_over(interrupted: Sandbox) ->
 def test_half_written_plot_is_gone_after_the_next_run(interrupted: Sandbox) -> None:
     leftover = interrupted.root / "reports/evaluation/.confusion.123.partial.png"
     leftover.write_bytes(b"half a picture")
-    assert "evaluate" in interrupted.repro("evaluate")
+    interrupted.repro("evaluate")
+    assert (leftover.parent / "confusion.png").exists()
     assert not leftover.exists()
 
 
