@@ -136,6 +136,7 @@ def test_packages_do_no_work_on_import(package: str) -> None:
     assert isinstance(statement, ast.Expr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", FORBIDDEN_IMPORTS)
 def test_stage_imports_nothing_slow_before_it_runs(stage: str, tmp_path: Path) -> None:
     """In an empty folder, so that each stage ends as soon as it needs a file; what it imported until then."""

@@ -42,6 +42,7 @@ def test_default_store_is_in_the_repository(tmp_path: Path) -> None:
     assert (tmp_path / "repository/mlflow.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a?b", "a%41b", "a b", "a#b"])
 def test_folder_names_may_have_special_characters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     folder = tmp_path / name

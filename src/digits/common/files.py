@@ -18,7 +18,7 @@ from digits.common.errors import UserError
 Array = NDArray[Any]
 
 # What NumPy and zipfile raise for a truncated or overwritten .npz.
-UNREADABLE = (EOFError, KeyError, OSError, ValueError, zipfile.BadZipFile)
+UNREADABLE = (EOFError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
 
 
 def sha256(path: Path) -> str:
@@ -73,7 +73,7 @@ def read_arrays(path: Path, *names: str) -> list[Array]:
         UserError: the file is damaged, or has no array of that name.
     """
     try:
-        with np.load(path) as archive:
+        with path.open("rb") as file, np.load(file) as archive:
             return [archive[name] for name in names]
     except FileNotFoundError:
         raise

@@ -55,7 +55,7 @@ def _read_folder(source: str, dataset: Dataset) -> dict[str, bytes]:
     contents = {file: (folder / file).read_bytes() for file in FILES}
     for file, content in contents.items():
         if hashlib.sha256(content).hexdigest() != dataset.sha256[file]:
-            raise ValueError(f"{file} is not the published file: its SHA-256 hash differs")
+            raise ValueError(f"hash of {file} differs")
     return contents
 
 

@@ -16,8 +16,6 @@ PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
 
 CODE = ("src", "stages", "dvc.yaml")
 
-Stages = Mapping[str, Mapping[str, Any]]
-
 
 @dataclass(frozen=True)
 class State:
@@ -47,14 +45,14 @@ def read(stage: str) -> State:
     used = [others[name] for name in sorted(_upstream(paths, others))]
 
     params = {key: value for entry in used for key, value in entry.get("params", {}).get("params.yaml", {}).items()}
-    outs = {out["path"]: out["md5"] for entry in used for out in entry.get("outs", [])}
+    outs = {out["path"]: out.get("md5", "") for entry in used for out in entry.get("outs", [])}
     for dep in (dep for entry in used for dep in entry.get("deps", [])):
         if _is_stale(dep, outs):
             raise UserError(f"{LOCK}: {dep['path']} has changed since a stage used it; run: dvc repro")
     return State(params, outs)
 
 
-def _upstream(paths: list[str], stages: Stages) -> set[str]:
+def _upstream(paths: list[str], stages: Mapping[str, Any]) -> set[str]:
     """The names of the stages that produce `paths`, and of all stages before them."""
     pending, found = list(paths), set[str]()
     while pending:
@@ -76,7 +74,7 @@ def _is_stale(dep: Mapping[str, str], outs: Mapping[str, str]) -> bool:
     path, current = Path(dep["path"]), outs.get(dep["path"])
     if current is None and path.is_file() and any(path.is_relative_to(out) for out in outs):
         current = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-    return current not in (None, dep["md5"])
+    return current not in (None, dep.get("md5"))
 
 
 def git_tags() -> dict[str, str]:

@@ -164,6 +164,5 @@ def _datasets(name: str, x_test: Pixels, y_test: Labels) -> Iterator[DatasetInpu
                 source_type="local",
                 source=json.dumps({"uri": str(RAW if context == "test" else NORMALIZED)}),
                 schema=json.dumps(TensorDatasetSchema(features, targets).to_dict()),
-                profile=json.dumps({"features_shape": images.shape, "targets_shape": labels.shape}),
             )
             yield DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

@@ -47,7 +47,7 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with np.load(self.path) as archive:
+            with self.path.open("rb") as file, np.load(file) as archive:
                 return dict(archive)
         except files.UNREADABLE as error:
             tqdm.write(f"Ignoring checkpoint {self.path}: it cannot be read ({error})")

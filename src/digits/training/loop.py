@@ -22,8 +22,6 @@ Variables = Sequence[keras.Variable]
 Row = dict[str, float]  # the metrics of one epoch
 Function = Callable[..., Any]  # compiled by TensorFlow
 
-VALIDATION_BATCH = 1000
-
 OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
     "adam": keras.optimizers.Adam,
     "sgd": keras.optimizers.SGD,
@@ -146,11 +144,11 @@ def make_eval_step(network: keras.Model) -> Function:
     return eval_step  # type: ignore[no-any-return]
 
 
-def validate(eval_step: Function, validation: Tensors) -> Row:
+def validate(eval_step: Function, validation: Tensors, batch_size: int = 1000) -> Row:
     """`val_loss` (nats) and `val_accuracy` (0..1), the means over the validation set."""
     images, labels = validation
-    starts = range(0, len(labels), VALIDATION_BATCH)
-    sums = [eval_step(images[i : i + VALIDATION_BATCH], labels[i : i + VALIDATION_BATCH]) for i in starts]
+    starts = range(0, len(labels), batch_size)
+    sums = [eval_step(images[i : i + batch_size], labels[i : i + batch_size]) for i in starts]
     loss, accuracy = np.sum(np.array(sums, dtype=np.float64), axis=0) / len(labels)
     return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
 
