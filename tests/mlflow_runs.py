@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from ruamel.yaml import YAML
@@ -46,11 +47,14 @@ def assert_complete(client: MlflowClient, run: Run, tree: Path) -> None:
     assert artifacts >= {"params.yaml", "dvc.lock", "metrics.json", "history.csv", "predictions.json", "plots"}
     plots = {Path(item.path).name for item in client.list_artifacts(run.info.run_id, "plots")}
     assert plots == {path.name for path in (tree / "reports").rglob("*.png")}
+    assert run.inputs
     splits = {entry.dataset.name: entry.dataset.digest for entry in run.inputs.dataset_inputs}
     contexts = ["train", "test", *(["validation"] if "val_loss" in epochs[0] else [])]
     assert set(splits) == {f"{metrics['dataset']}-{context}" for context in contexts}
 
     (model,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    assert run.outputs
+    assert model.metrics
     assert model.model_id in [output.model_id for output in run.outputs.model_outputs]
     assert model.status == "READY"
     assert {metric.key for metric in model.metrics} == set(run.data.metrics)
@@ -62,3 +66,15 @@ def expected_params(tree: Path) -> dict[str, str]:
     content: dict[str, Any] = YAML(typ="safe").load(tree / "params.yaml")
     content["train"] |= content.pop("recipes")[content["train"]["recipe"]]
     return {f"{section}.{key}": str(value) for section, keys in content.items() for key, value in keys.items()}
+
+
+def model_id(run: Run) -> str:
+    """The id of the run's model."""
+    assert run.outputs
+    (output,) = run.outputs.model_outputs
+    return str(output.model_id)
+
+
+def forget_store() -> None:
+    """Let MLflow choose its store again; it also unsets MLFLOW_TRACKING_URI."""
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]

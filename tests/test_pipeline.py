@@ -18,7 +18,7 @@ from mlflow.entities import Run
 
 import browser
 from digits.data import idx
-from mlflow_runs import assert_complete, runs
+from mlflow_runs import assert_complete, model_id, runs
 from sandbox import STAGES, Sandbox, make_sandbox
 
 # One worker runs them all, since they share a sandbox.
@@ -104,7 +104,7 @@ import mlflow, numpy as np
 from pathlib import Path
 from digits.data import idx
 mlflow.set_tracking_uri("sqlite:///{pipeline.root}/mlflow.db")
-model = mlflow.pyfunc.load_model("models:/{runs(pipeline.root)[0].outputs.model_outputs[0].model_id}")
+model = mlflow.pyfunc.load_model("models:/{model_id(runs(pipeline.root)[0])}")
 images, _ = idx.read_test(Path("data/raw"))
 kept = np.load("data/probabilities.npz")["probabilities"][:100]
 np.testing.assert_allclose(model.predict(images[:100].astype(np.float32)), kept, atol=1e-5)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -23,7 +22,7 @@ from digits.tracking import pipeline_state
 from digits.tracking import run as run_content
 from digits.tracking.log_run import log_run
 from factories import make_results
-from mlflow_runs import assert_complete, runs
+from mlflow_runs import assert_complete, forget_store, model_id, runs
 from sandbox import ROOT
 
 NOTE = "mlflow.note.content"
@@ -38,7 +37,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     make_results(folder, epochs=3, accuracy=0.97, seconds=2.5)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     yield folder
-    mlflow.set_tracking_uri(None)
+    forget_store()
 
 
 def log() -> None:
@@ -246,7 +245,7 @@ def test_deleted_model_is_logged_again(tree: Path) -> None:
     log()
     (run,) = runs(tree)
     client = MlflowClient()
-    client.delete_logged_model(run.outputs.model_outputs[0].model_id)
+    client.delete_logged_model(model_id(run))
     log()
     assert_complete(client, run, tree)
     (model,) = client.search_logged_models([run.info.experiment_id])

@@ -9,13 +9,14 @@ import pytest
 from mlflow import MlflowClient
 
 from digits.tracking import registry
+from mlflow_runs import forget_store
 
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[MlflowClient]:
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     yield MlflowClient()
-    mlflow.set_tracking_uri(None)
+    forget_store()
 
 
 @pytest.fixture

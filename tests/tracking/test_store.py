@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
 from digits.common.errors import UserError
 from digits.tracking import store
+from mlflow_runs import forget_store
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -30,9 +30,9 @@ def connect() -> tuple[str, Path]:
     try:
         with store.connect() as (client, experiment_id):
             experiment = client.get_experiment(experiment_id)
-            return experiment.name, Path(local_file_uri_to_path(experiment.artifact_location))
+            return experiment.name, Path(local_file_uri_to_path(experiment.artifact_location))  # type: ignore[no-untyped-call]
     finally:
-        mlflow.set_tracking_uri(None)
+        forget_store()
 
 
 def test_default_store_is_in_the_repository(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_deleted_experiment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     connect()
     client = MlflowClient(uri)
-    client.delete_experiment(client.get_experiment_by_name("digits").experiment_id)
+    client.delete_experiment("1")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)  # MLflow unset it
     with pytest.raises(UserError, match="'digits' is deleted; restore it with `mlflow experiments restore"):
         connect()

@@ -4,17 +4,18 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import mlflow
 import pytest
 from mlflow import MlflowClient
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 import browser
 from digits.tracking import pipeline_state
 from digits.tracking.log_run import log_run
 from factories import make_results
+from mlflow_runs import forget_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ui")]
 
@@ -29,7 +30,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for epochs, accuracy in ((3, 0.9612), (5, 0.9734)):
             make_results(root, epochs, accuracy)
             log_run(pipeline_state.read("track"))
-        mlflow.set_tracking_uri(None)
+        forget_store()
         yield root
 
 
@@ -55,6 +56,11 @@ def open_page(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield open_page
 
 
+def find(driver: Chrome, by: str, value: str) -> WebElement:
+    """The first such element, once there is one."""
+    return WebDriverWait(driver, 30).until(lambda driver: driver.find_elements(by, value))[0]
+
+
 def expect(driver: Chrome, *texts: str) -> None:
     def shown(driver: Chrome) -> bool:
         body = driver.find_element(By.TAG_NAME, "body").text
@@ -73,12 +79,10 @@ def ids(store: Path) -> list[str]:
 def test_the_runs_table_shows_accuracy_and_parameters(open_page: Callable[..., Chrome]) -> None:
     driver = open_page("/experiments/1/runs", "2 matching runs")
     # The circled plus at the table's right edge, whose words show when the mouse is over it.
-    more = (By.XPATH, "//*[contains(text(), 'Show more columns')]")
-    plus = WebDriverWait(driver, 30).until(lambda driver: driver.find_elements(*more))[0]
+    plus = find(driver, By.XPATH, "//*[contains(text(), 'Show more columns')]")
     driver.execute_script("arguments[0].click()", plus)
     for column in ("test_accuracy", "train.epochs"):
-        named = (By.XPATH, f"//*[text()='{column}']")
-        WebDriverWait(driver, 30).until(lambda driver, named=named: driver.find_elements(*named))[0].click()
+        find(driver, By.XPATH, f"//*[text()='{column}']").click()
     expect(driver, "0.961", "0.973")
     rows = (By.CSS_SELECTOR, "[role=row] [col-id*='train.epochs']")
     WebDriverWait(driver, 30).until(lambda driver: {"3", "5"} <= {cell.text for cell in driver.find_elements(*rows)})
@@ -97,7 +101,7 @@ def test_a_plot_opens(open_page: Callable[..., Chrome], ids: list[str]) -> None:
 
     def drawn(driver: Chrome) -> bool:
         images = driver.find_elements(By.TAG_NAME, "img")
-        return any(int(image.get_property("naturalWidth") or 0) == 200 for image in images)
+        return any(image.get_property("naturalWidth") == 200 for image in images)
 
     WebDriverWait(driver, 30).until(drawn)
 
