@@ -48,7 +48,8 @@ def main() -> None:
         axes.set_xticks(list(points), [f"{size:,}" for size in points])
         axes.minorticks_off()
         axes.set(xlabel="training images", ylabel="test accuracy", title="MNIST: learning curve", ylim=(0.85, 1))
-    print({size: accuracy for size, accuracy in points.items()})
+    for size, accuracy in points.items():
+        print(f"{size:6,} training images: {accuracy:.2%}")
 
 
 if __name__ == "__main__":

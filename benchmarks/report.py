@@ -1,4 +1,4 @@
-"""What the benchmark found, in numbers and as README's table."""
+"""The benchmark's results: medians and ratios, and the tables of benchmarks/README.md."""
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,37 +7,37 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results.json"
-README = ROOT / "README.md"
-MARK = "<!-- the table between these lines is written by `make bench` -->\n"
+README = ROOT / "benchmarks/README.md"
+MARK = "<!-- `make bench` writes the tables between these lines -->\n"
 
-# Ratios of what ran in the same round, over and under.
+# Ratios within a round: numerator and denominator.
 RATIOS = {
-    "fit: model.fit / Digits": ("keras_fit fit", "ours fit"),
-    "fit: model.fit tuned / Digits": ("keras_tuned fit", "ours fit"),
-    "fit: PyTorch / Digits": ("pytorch fit", "ours fit"),
-    "fit: JAX / Digits": ("jax_scan fit", "ours fit"),
-    "fit: JAX tuned / Digits": ("jax_tuned fit", "ours fit"),
-    "fit: scikit-learn / Digits": ("sklearn_mlp fit", "ours fit"),
-    "epoch: Digits / the matrix products": ("ours epoch", "floor epoch"),
+    "fit: model.fit / Digits": ("keras_fit fit", "digits_fit fit"),
+    "fit: model.fit tuned / Digits": ("keras_tuned fit", "digits_fit fit"),
+    "fit: PyTorch / Digits": ("pytorch fit", "digits_fit fit"),
+    "fit: JAX / Digits": ("jax_scan fit", "digits_fit fit"),
+    "fit: JAX tuned / Digits": ("jax_tuned fit", "digits_fit fit"),
+    "fit: scikit-learn / Digits": ("sklearn_mlp fit", "digits_fit fit"),
+    "epoch: Digits / the matrix products": ("digits_fit epoch", "matmul_bound epoch"),
     "dvc repro from nothing / the script": ("from nothing", "script"),
     "dvc repro after a change of epochs / the script": ("epochs changed", "script"),
 }
 
 TRAINERS = {
-    "ours": "Digits",
-    "jax_tuned": "JAX, the same with all that makes Digits fast but its flags",
-    "jax_scan": "JAX, an epoch as one jitted scan",
-    "keras_tuned": "Keras, `model.fit` with XLA and 200 steps an execution",
-    "sklearn_mlp": "scikit-learn, `MLPClassifier`",
+    "digits_fit": "Digits",
+    "jax_tuned": "JAX with the same optimizations, default XLA flags",
+    "jax_scan": "JAX, one jitted scan per epoch",
+    "keras_tuned": "Keras `model.fit` with XLA and 200 steps per execution",
+    "sklearn_mlp": "scikit-learn `MLPClassifier`",
     "pytorch": "PyTorch, resident data, fused Adam",
-    "keras_fit": "Keras, `model.fit` as in the tutorial",
+    "keras_fit": "Keras `model.fit` as in the tutorial",
 }
 
 GROWTH = (1, 3, 10)  # times the training images
 
 PROCESSES = {
-    "script": "the tutorial as a bare script, which trains on all 60,000 images",
-    "from nothing": "`dvc repro` from nothing but the download cache: data, training, evaluation, plots, tracking",
+    "script": "the tutorial's script, which trains on all 60,000 images",
+    "from nothing": "`dvc repro` from a fresh clone: data, training, evaluation, plots, tracking",
     "epochs changed": "`dvc repro` after a change of `epochs` from 5 to 3",
     "nothing changed": "`dvc repro` with nothing changed",
     "empty pipeline": "`dvc repro` of an empty pipeline",
@@ -64,25 +64,27 @@ def _summary(series: Sequence[float]) -> dict[str, Any]:
 
 
 def table(results: Mapping[str, Any]) -> str:
-    """README's tables, in Markdown."""
+    """The tables of the README, in Markdown."""
     return "\n".join([*_fits(results), "", *_processes(results), "", *_growth(results), "", _where(results), ""])
 
 
 def _fits(results: Mapping[str, Any]) -> Iterator[str]:
     measured = results["measured"]
-    yield "| 5 epochs of the tutorial's recipe, 55,000 images | fit | times ours | an epoch more | test accuracy |"
+    yield "| 5 epochs of the tutorial's recipe, 55,000 images | fit | relative | per extra epoch | test accuracy |"
     yield "| --- | ---: | ---: | ---: | ---: |"
-    ours = measured["ours fit"]["median"]
+    digits = measured["digits_fit fit"]["median"]
     for name, title in TRAINERS.items():
         fit, epoch, accuracy = (measured[f"{name} {what}"] for what in ("fit", "epoch", "accuracy"))
         spread = f"{100 * accuracy['min']:.2f} to {100 * accuracy['max']:.2f} %"
-        yield f"| {title} | {fit['median']:.1f} s | {fit['median'] / ours:.1f} x | {epoch['median']:.2f} s | {spread} |"
-    yield f"| *the eight matrix products of each step alone* | | | *{measured['floor epoch']['median']:.2f} s* | |"
+        relative = fit["median"] / digits
+        yield f"| {title} | {fit['median']:.1f} s | {relative:.1f} | {epoch['median']:.2f} s | {spread} |"
+    bound = measured["matmul_bound epoch"]["median"]
+    yield f"| *the eight matrix products of each step alone* | | | *{bound:.2f} s* | |"
 
 
 def _processes(results: Mapping[str, Any]) -> Iterator[str]:
     measured = results["measured"]
-    yield "| from start to end | wall time |"
+    yield "| whole processes | wall time |"
     yield "| --- | ---: |"
     for name, title in PROCESSES.items():
         yield f"| {title} | {measured[name]['median']:.1f} s |"
@@ -90,10 +92,10 @@ def _processes(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _growth(results: Mapping[str, Any]) -> Iterator[str]:
     measured = results["measured"]
-    yield "| the stage, its start included, on MNIST's training images | once | 3 times | 10 times |"
+    yield "| the whole process of a stage, by number of training images | 60,000 | 180,000 | 600,000 |"
     yield "| --- | ---: | ---: | ---: |"
     for stage in ("normalize", "train"):
-        for unit, title in (("seconds", "s"), ("megabytes", "MB at its peak")):
+        for unit, title in (("seconds", "s"), ("megabytes", "MB at the peak")):
             medians = (measured[f"{times}x {stage} {unit}"]["median"] for times in GROWTH)
             yield f"| {stage} | " + " | ".join(f"{value:,.{unit == 'seconds':d}f} {title}" for value in medians) + " |"
 
@@ -101,11 +103,11 @@ def _growth(results: Mapping[str, Any]) -> Iterator[str]:
 def _where(results: Mapping[str, Any]) -> str:
     versions = results["versions"]
     libraries = ", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "jax", "torch", "scikit-learn"))
-    rounds = len(results["measured"]["ours fit"]["values"])
+    rounds = len(results["measured"]["digits_fit fit"]["values"])
     return f"Medians of {rounds} rounds on {results['cores']} cores, {results['cpu']}; {libraries}."
 
 
 def update_readme(results: Mapping[str, Any]) -> None:
-    """Put the table between its marks."""
+    """Replace the tables between the marks."""
     before, _, after = README.read_text().split(MARK)
     README.write_text(f"{before}{MARK}\n{table(results)}\n{MARK}{after}")

@@ -1,7 +1,7 @@
-"""How fast is it? All that is compared runs in one go, round after round, each in a process of its own.
+"""How fast is Digits? Everything that is compared runs in turn, round after round, each in a process of its own.
 
-Run it as `make bench`, with nothing else running: it takes a quarter of an hour. It writes benchmarks/results.json,
-and README's table from that.
+Run it as `make bench` on an idle machine; it takes a quarter of an hour. It writes benchmarks/results.json and the tables
+of benchmarks/README.md.
 """
 
 import gzip
@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -24,25 +25,39 @@ from typing import Any
 import numpy as np
 
 import report
-from digits import artifacts, datasets, idx, params, preprocessing, timings
-from digits.errors import InputError, run_stage
+from digits import params
+from digits.common import files, run_record
+from digits.common.errors import UserError
+from digits.common.stage import run_stage
+from digits.data import catalogue, download, idx
+from digits.data.normalization import METHODS
+from digits.data.split import split
 
 ROUNDS = 5
 GROWTH_ROUNDS = 3
 
 ROOT = report.ROOT
-CONTESTANTS = ROOT / "benchmarks/contestants"
+BASELINES = ROOT / "benchmarks/baselines"
 PEERS = ROOT / ".venv-bench/bin/python"
 PYTHONS = dict.fromkeys(("jax_scan", "jax_tuned", "pytorch"), str(PEERS))
-TUNING = ("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "TF_", "XLA_")  # variables that would favour somebody
+TUNING = (
+    "CUDA_",
+    "JAX_",
+    "KMP_",
+    "MKL_",
+    "OMP_",
+    "OPENBLAS_",
+    "TF_",
+    "XLA_",
+)  # variables that would favour one
 DVC = str(Path(sys.executable).with_name("dvc"))
 
-Values = dict[str, list[float]]  # what was measured by name, a value a round
+Values = dict[str, list[float]]  # measurements by name, one value per round
 
 
 @dataclass
 class Ended:
-    """A process that ended well: its wall time (s), its peak memory (MB), its output and when each line came (s)."""
+    """A process that succeeded: wall time (s), peak memory (MB), and its output with the time of each line (s)."""
 
     seconds: float
     megabytes: float
@@ -53,7 +68,7 @@ def run(*command: str, folder: Path = ROOT, **variables: str) -> Ended:
     """Run a command to its end.
 
     Raises:
-        InputError: it failed.
+        UserError: it failed.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(TUNING)}
     environment = inherited | {"PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg", **variables}
@@ -68,25 +83,25 @@ def run(*command: str, folder: Path = ROOT, **variables: str) -> Ended:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             errors.seek(0)
-            raise InputError(f"{' '.join(command)} failed:\n{errors.read()[-2000:]}")
+            raise UserError(f"{' '.join(command)} failed:\n{errors.read()[-2000:]}")
     return Ended(seconds, usage.ru_maxrss / 1024, lines)
 
 
 def fits(task: dict[str, Any], first: int, values: Values) -> None:
-    """Let each contestant train once, in turn from the one with number `first` on."""
-    names = [*report.TRAINERS, "floor"]
+    """Let each baseline train once, in turn, starting with number `first`."""
+    names = [*report.TRAINERS, "matmul_bound"]
     for name in names[first:] + names[:first]:
-        script = str(CONTESTANTS / f"{name}.py")
+        script = str(BASELINES / f"{name}.py")
         ended = run(PYTHONS.get(name, sys.executable), script, json.dumps(task), PYTHONPATH="src")
-        told = json.loads(ended.lines[-1][1])
-        values[f"{name} fit"].append(told["ends"][-1])
-        values[f"{name} epoch"].append(statistics.median(np.diff(told["ends"])))
-        if told["accuracy"] is not None:
-            values[f"{name} accuracy"].append(told["accuracy"])
+        output = json.loads(ended.lines[-1][1])
+        values[f"{name} fit"].append(output["ends"][-1])
+        values[f"{name} epoch"].append(statistics.median(np.diff(output["ends"])))
+        if output["accuracy"] is not None:
+            values[f"{name} accuracy"].append(output["accuracy"])
 
 
 def pipelines(clone: Path, empty: Path, mnist: Path, values: Values) -> None:
-    """Run the tutorial's script, and the pipeline in each of its situations."""
+    """Run the tutorial's script, then the pipeline: from nothing, unchanged, and after a change."""
     script = str(ROOT / "benchmarks/tutorial.py")
     values["script"].append(run(sys.executable, script, str(mnist)).seconds)
     start_over(clone)
@@ -96,20 +111,20 @@ def pipelines(clone: Path, empty: Path, mnist: Path, values: Values) -> None:
         values[f"stage {stage}"].append(seconds)
     values["nothing changed"].append(run(DVC, "repro", folder=clone).seconds)
     values["empty pipeline"].append(run(DVC, "repro", folder=empty).seconds)
-    knobs = clone / "params.yaml"
-    knobs.write_text(knobs.read_text().replace("epochs: 5", "epochs: 3"))
+    params_file = clone / "params.yaml"
+    params_file.write_text(params_file.read_text().replace("epochs: 5", "epochs: 3"))
     values["epochs changed"].append(run(DVC, "repro", folder=clone).seconds)
 
 
 def stages(repro: Ended) -> Iterator[tuple[str, float]]:
-    """How long each stage took from its start to that of the next, DVC's part included."""
-    starts = [(line.split("'")[1], at) for at, line in repro.lines if line.startswith("Running stage ")]
-    for (stage, at), (_, after) in zip(starts, [*starts[1:], ("", repro.seconds)], strict=True):
-        yield stage, after - at
+    """The seconds from the start of each stage to the start of the next, DVC's part included."""
+    starts = [(line.split("'")[1], second) for second, line in repro.lines if line.startswith("Running stage ")]
+    for (stage, start), (_, end) in zip(starts, [*starts[1:], ("", repro.seconds)], strict=True):
+        yield stage, end - start
 
 
 def start_over(clone: Path) -> None:
-    """Leave of a clone what Git has; its cache goes, too."""
+    """Reset a clone to what Git has, DVC's cache included."""
     run("git", "checkout", "--quiet", "--force", ".", folder=clone)
     run("git", "clean", "--quiet", "--force", "-dx", folder=clone)
 
@@ -131,30 +146,38 @@ def clone_to(path: Path) -> Path:
 
 
 def grow(raw: Path, times: int, clone: Path) -> None:
-    """Put the dataset in `raw` into `clone`, with its training images that many times over."""
+    """Put the dataset in `raw` into `clone`, with its training images repeated, and let the pipeline use them all."""
     shutil.copytree(raw, clone / "data/raw")
-    x_train, y_train, _, _ = idx.read(raw)
-    for name, values in ((idx.TRAIN_IMAGES, x_train), (idx.TRAIN_LABELS, y_train)):
-        content = gzip.compress(idx.encode(np.concatenate([values] * times)), compresslevel=1)
-        artifacts.write_bytes(clone / "data/raw" / name, content)
+    x_train, y_train = idx.read_train(raw)
+    for name, values in ((catalogue.TRAIN_IMAGES, x_train), (catalogue.TRAIN_LABELS, y_train)):
+        repeated = np.concatenate([values] * times)
+        header = struct.pack(f">{1 + repeated.ndim}I", idx.UNSIGNED_BYTES + repeated.ndim, *repeated.shape)
+        files.write_bytes(clone / "data/raw" / name, gzip.compress(header + repeated.tobytes(), compresslevel=1))
+    params_file = clone / "params.yaml"
+    size = times * len(y_train) - params.load().normalize.validation_size
+    params_file.write_text(params_file.read_text().replace("train_size: 55000", f"train_size: {size}"))
 
 
-def task_of(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
-    """What `contest.Task` takes but the seed; the pipeline's training and test images, in a file for all."""
+def make_task(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
+    """The arguments of `harness.Task` except the seed; writes the normalized training and test images to `path`."""
     settings = params.load().normalize
-    arrays = idx.read(raw)
-    held_out = preprocessing.hold_out(arrays[1], settings.validation_size, settings.validation_seed)
-    artifacts.write_arrays(path, **preprocessing.split(*arrays, held_out, settings.method))
-    names = ("hidden", "learning_rate", "batch_size", "epochs", "threads")
-    return {"data": str(path), **{name: getattr(recipe, name) for name in names}}
+    normalize = METHODS[settings.method]
+    (x_train, y_train), (x_test, y_test) = idx.read_train(raw), idx.read_test(raw)
+    train, _ = split(y_train, settings.train_size, settings.validation_size, settings.split_seed)
+    files.write_arrays(
+        path, x_train=normalize(x_train[train]), y_train=y_train[train], x_test=normalize(x_test), y_test=y_test
+    )
+    chosen = ("hidden", "learning_rate", "batch_size", "epochs", "threads")
+    return {"data": str(path), **{name: getattr(recipe, name) for name in chosen}}
 
 
 def prepare(folder: Path) -> dict[str, Any]:
-    """Put into an empty folder what `measure` runs on, and give the contestants' task."""
+    """Make in an empty folder what `measure` needs, and return the baselines' task."""
     raw, mnist, empty = folder / "raw", folder / "mnist.npz", folder / "empty"
-    datasets.fetch("mnist", raw)
-    np.savez_compressed(mnist, **dict(zip(("x_train", "y_train", "x_test", "y_test"), idx.read(raw), strict=True)))
-    task = task_of(params.load().recipes["tutorial"], raw, folder / "normalized.npz")
+    download.fetch("mnist", raw)
+    (x_train, y_train), (x_test, y_test) = idx.read_train(raw), idx.read_test(raw)
+    np.savez_compressed(mnist, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    task = make_task(params.load().recipes["tutorial"], raw, folder / "normalized.npz")
     empty.mkdir()
     run("git", "init", "--quiet", folder=empty)
     run(DVC, "init", "--quiet", folder=empty)
@@ -167,7 +190,7 @@ def prepare(folder: Path) -> dict[str, Any]:
 
 def measure(folder: Path) -> Values:
     """All rounds."""
-    # In another process, since one that a large process starts is said to have been as large itself.
+    # In another process: a forked child inherits its parent's peak memory.
     with ProcessPoolExecutor(1) as other:
         task = other.submit(prepare, folder).result()
     grown = {times: folder / f"grown-{times}" for times in report.GROWTH}
@@ -182,19 +205,19 @@ def measure(folder: Path) -> Values:
 
 
 def versions() -> dict[str, str]:
-    """Of all that is compared."""
+    """The versions of everything that is compared."""
     listed = run(str(PEERS), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check").lines[-1][1]
     peers = {package["name"]: package["version"] for package in json.loads(listed)}
     ours = {name: metadata.version(name) for name in ("dvc", "mlflow", "scikit-learn")}
-    return timings.versions() | ours | {name: peers[name] for name in ("jax", "torch")}
+    return run_record.versions() | ours | {name: peers[name] for name in ("jax", "torch")}
 
 
 def main() -> None:
-    """Measure, and write what came of it."""
+    """Measure, and write the results."""
     with tempfile.TemporaryDirectory() as folder:
         values = measure(Path(folder))
-    results = report.results(values) | {"cpu": timings.cpu(), "cores": os.cpu_count(), "versions": versions()}
-    artifacts.write_json(report.RESULTS, results)
+    results = report.results(values) | {"cpu": run_record.cpu(), "cores": os.cpu_count(), "versions": versions()}
+    files.write_json(report.RESULTS, results)
     report.update_readme(results)
     print(report.table(results))
     for name, ratio in results["ratios"].items():

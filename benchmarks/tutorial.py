@@ -1,4 +1,4 @@
-"""The tutorial as a bare script, with its pictures but without a window: python benchmarks/tutorial.py mnist.npz."""
+"""The tutorial as a script, with its pictures: python benchmarks/tutorial.py mnist.npz."""
 
 import sys
 from typing import Any
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def trained(x_train: Any, y_train: Any, **options: Any) -> Any:
-    """The tutorial's network, after its five epochs on normalized images; `options` are `fit`'s."""
+    """The tutorial's network after five epochs on normalized images; `options` go to `fit`."""
     model = tf.keras.models.Sequential()
     model.add(tf.keras.layers.Flatten())
     model.add(tf.keras.layers.Dense(128, activation=tf.nn.relu))
@@ -21,7 +21,7 @@ def trained(x_train: Any, y_train: Any, **options: Any) -> Any:
 
 
 def main() -> None:
-    """All of the tutorial, in its order."""
+    """The tutorial, in its order."""
     with np.load(sys.argv[1]) as mnist:
         x_train, y_train, x_test, y_test = (mnist[name] for name in ("x_train", "y_train", "x_test", "y_test"))
     plt.imshow(x_train[0], cmap="gray")

@@ -1,4 +1,4 @@
-"""What the contestants in JAX share: resident data, the network, Adam written out."""
+"""What the baselines in JAX share: resident data, the network, Adam written out."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import contest
+from harness import Task
 
 Weights = Any  # a list of a kernel (inputs, units) and a bias (units,) for each layer
 State = tuple[Weights, Weights, Weights, Any]  # weights, Adam's moments, and the number of steps so far
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
 
-task = contest.Task.given()
+task = Task.from_argv()
 x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
 images = jnp.asarray(x_train.reshape(len(x_train), -1))
 labels = jnp.asarray(y_train.astype(np.int32))

@@ -1,15 +1,15 @@
-"""scikit-learn's MLPClassifier, an epoch a call."""
+"""scikit-learn's `MLPClassifier`, one call per epoch."""
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-import contest
+from harness import EpochTimer, Task
 
-task = contest.Task.given()
+task = Task.from_argv()
 x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
 x_train, x_test = (images.reshape(len(images), -1) for images in (x_train, x_test))
 
-watch = contest.Watch()
+timer = EpochTimer()
 model = MLPClassifier(
     task.hidden,
     batch_size=task.batch_size,
@@ -20,5 +20,5 @@ model = MLPClassifier(
 )
 for _ in range(task.epochs):
     model.partial_fit(x_train, y_train, classes=np.arange(10))
-    watch.epoch_ends()
-watch.report(model.score(x_test, y_test))
+    timer.end_epoch()
+timer.report(model.score(x_test, y_test))

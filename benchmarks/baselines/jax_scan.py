@@ -1,4 +1,4 @@
-"""JAX as one writes it first: an epoch is one jitted scan over resident data, Adam written out."""
+"""JAX, one jitted scan per epoch over resident data, Adam written out."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-import contest
+from harness import EpochTimer
 from jax_mlp import State, Weights, accuracy, adam, images, labels, logits, task, widths
 
 
@@ -24,7 +24,7 @@ def step(state: State, x: jax.Array, y: jax.Array) -> tuple[State, jax.Array]:
 
 @partial(jax.jit, donate_argnums=0)
 def epoch(state: State, images: jax.Array, labels: jax.Array, order: jax.Array) -> tuple[State, jax.Array]:
-    """All whole batches, then the one that is left."""
+    """All whole batches, then the incomplete one."""
 
     def batch_step(state: State, batch: jax.Array) -> tuple[State, jax.Array]:
         return step(state, images[batch], labels[batch])
@@ -36,7 +36,7 @@ def epoch(state: State, images: jax.Array, labels: jax.Array, order: jax.Array) 
     return state, losses.mean()
 
 
-watch = contest.Watch()
+timer = EpochTimer()
 keys = jax.random.split(jax.random.key(task.seed), len(widths) - 1)
 glorot = jax.nn.initializers.glorot_uniform()
 weights = [
@@ -48,6 +48,6 @@ state = (weights, means, squares, jnp.zeros(()))
 for number in range(task.epochs):
     order = np.random.default_rng([task.seed, number]).permutation(len(labels)).astype(np.int32)
     state, _ = jax.block_until_ready(epoch(state, images, labels, order))
-    watch.epoch_ends()
+    timer.end_epoch()
 
-watch.report(accuracy(state))
+timer.report(accuracy(state))

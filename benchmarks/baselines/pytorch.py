@@ -1,12 +1,12 @@
-"""PyTorch, without a DataLoader: the data is resident, a batch is taken by index, Adam is fused."""
+"""PyTorch without a DataLoader: resident data, batches by index, fused Adam."""
 
 from itertools import pairwise
 
 import torch
 
-import contest
+from harness import EpochTimer, Task
 
-task = contest.Task.given()
+task = Task.from_argv()
 torch.set_flush_denormal(True)
 torch.set_num_threads(task.threads)
 torch.manual_seed(task.seed)
@@ -15,7 +15,7 @@ x_train, y_train, x_test, y_test = (
 )
 y_train = y_train.long()
 
-watch = contest.Watch()
+timer = EpochTimer()
 widths = [28 * 28, *task.hidden]
 hidden = [layer for width, units in pairwise(widths) for layer in (torch.nn.Linear(width, units), torch.nn.ReLU())]
 model = torch.nn.Sequential(torch.nn.Flatten(), *hidden, torch.nn.Linear(widths[-1], 10))
@@ -26,7 +26,7 @@ for _ in range(task.epochs):
         adam.zero_grad()
         loss.backward()
         adam.step()
-    watch.epoch_ends()
+    timer.end_epoch()
 
 with torch.no_grad():
-    watch.report(float((model(x_test).argmax(1) == y_test).float().mean()))
+    timer.report(float((model(x_test).argmax(1) == y_test).float().mean()))

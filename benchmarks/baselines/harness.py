@@ -1,4 +1,4 @@
-"""What the contestants share: the task that the command line names, and how they tell what came of it."""
+"""What the baselines share: the task, given as JSON in the first argument, and the times of the epochs."""
 
 import gc
 import json
@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +14,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Task:
-    """The recipe that everyone follows, on the same images.
+    """The recipe that every baseline follows, on the same images.
 
     Attributes:
         data: an .npz with `x_train` and `x_test`, float32 (n, 28, 28), and `y_train` and `y_test`, uint8 (n,).
         hidden: units of each hidden layer.
         learning_rate: of Adam.
-        batch_size: images a step.
+        batch_size: images per step.
         epochs: passes over the training images.
-        threads: how many compute one operation, where the contestant lets one choose.
-        seed: of weights and order.
+        threads: that compute one operation, where the baseline offers a choice.
+        seed: of the weights and the order.
     """
 
     data: str
@@ -34,28 +35,28 @@ class Task:
     seed: int
 
     @classmethod
-    def given(cls) -> "Task":
-        """The task that the first argument describes, as JSON. Nobody searches for garbage, as the stages do not."""
+    def from_argv(cls) -> "Task":
+        """The task in the first argument. Garbage collection is off from here on, for every baseline."""
         gc.disable()
         return cls(**json.loads(sys.argv[1]))
 
-    def arrays(self, *names: str) -> list[NDArray[np.generic]]:
+    def arrays(self, *names: str) -> list[NDArray[Any]]:
         """Arrays of the data by name."""
         with np.load(Path(self.data)) as data:
             return [data[name] for name in names]
 
 
-class Watch:
-    """Notes when epochs end, in seconds since it was made."""
+class EpochTimer:
+    """The times at which epochs end, in seconds since the timer was made."""
 
     def __init__(self) -> None:
         self.ends: list[float] = []
         self._started = time.perf_counter()
 
-    def epoch_ends(self) -> None:
-        """Note now."""
+    def end_epoch(self) -> None:
+        """Record the end of an epoch."""
         self.ends.append(time.perf_counter() - self._started)
 
     def report(self, accuracy: float | None = None) -> None:
-        """Tell the ends of the epochs, and the test accuracy (0..1), on the last line of stdout."""
+        """Print the ends of the epochs and the test accuracy (0..1) as the last line of stdout."""
         print("\n" + json.dumps({"ends": self.ends, "accuracy": accuracy}))

@@ -1,0 +1,46 @@
+"""Digits: what the stage train does, checkpoints included."""
+
+import tempfile
+from pathlib import Path
+
+from digits.model import tensorflow_setup
+from digits.params import Recipe
+from digits.training.checkpoint import Checkpoint
+from harness import EpochTimer, Task
+
+task = Task.from_argv()
+tensorflow_setup.configure(task.threads)
+
+import tensorflow as tf  # noqa: E402, once it is configured
+
+from digits.model import architectures, inference  # noqa: E402
+from digits.training import loop  # noqa: E402
+
+tf.zeros(())  # starts the runtime, as the other libraries start theirs when they load the data
+
+x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
+recipe = Recipe(
+    architecture="mlp",
+    hidden=tuple(task.hidden),
+    optimizer="adam",
+    learning_rate=task.learning_rate,
+    batch_size=task.batch_size,
+    epochs=task.epochs,
+    threads=task.threads,
+    xla=True,
+)
+
+with tempfile.TemporaryDirectory() as folder:
+    timer = EpochTimer()
+    network = architectures.build(recipe, task.seed)
+    loop.fit(
+        network,
+        recipe,
+        task.seed,
+        loop.as_tensors(x_train, y_train),
+        on_epoch_end=lambda _: timer.end_epoch(),
+        checkpoint=Checkpoint(Path(folder, "checkpoint.npz")),
+    )
+
+predicted = inference.predict(network, x_test).argmax(axis=1)
+timer.report(float((predicted == y_test).mean()))
