@@ -35,13 +35,15 @@ ui: setup ## compare the runs in a browser, on port 5000 or PORT=...
 		{ echo 'Port $(PORT) is in use; choose another: make ui PORT=5001' >&2; exit 1; }
 	@$(BIN)/mlflow ui --workers 1 --port $(PORT)
 
+PYTEST := $(BIN)/pytest
 test: dev ## run the tests; they need no network
-	@$(BIN)/pytest
+	@$(PYTEST)
 
-coverage: dev ## run the tests and report coverage, the stages' included
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
-	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report --show-missing --skip-covered
+coverage: PYTEST := $(BIN)/coverage run -m pytest
+coverage: export COVERAGE_FILE := $(CURDIR)/.coverage
+coverage: test ## run the tests and report what they cover, in the stages too
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered
 
 lint: dev ## check params.yaml, style, types and spelling
 	@PYTHONPATH=src $(BIN)/python -m digits.params

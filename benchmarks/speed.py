@@ -1,7 +1,7 @@
 """How fast is Digits? Everything that is compared runs in turn, round after round, each in a process of its own.
 
-Run it as `make bench` on an idle machine; it takes a quarter of an hour. It writes benchmarks/results.json and the tables
-of benchmarks/README.md.
+Run it as `make bench` on an idle machine; it takes a quarter of an hour. It writes benchmarks/results.json and the
+tables of benchmarks/README.md.
 """
 
 import gzip
@@ -40,16 +40,8 @@ ROOT = report.ROOT
 BASELINES = ROOT / "benchmarks/baselines"
 PEERS = ROOT / ".venv-bench/bin/python"
 PYTHONS = dict.fromkeys(("jax_scan", "jax_tuned", "pytorch"), str(PEERS))
-TUNING = (
-    "CUDA_",
-    "JAX_",
-    "KMP_",
-    "MKL_",
-    "OMP_",
-    "OPENBLAS_",
-    "TF_",
-    "XLA_",
-)  # variables that would favour one
+# Prefixes of variables that would favour one library.
+TUNING = ("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "TF_", "XLA_")
 DVC = str(Path(sys.executable).with_name("dvc"))
 
 Values = dict[str, list[float]]  # measurements by name, one value per round
@@ -111,9 +103,16 @@ def pipelines(clone: Path, empty: Path, mnist: Path, values: Values) -> None:
         values[f"stage {stage}"].append(seconds)
     values["nothing changed"].append(run(DVC, "repro", folder=clone).seconds)
     values["empty pipeline"].append(run(DVC, "repro", folder=empty).seconds)
-    params_file = clone / "params.yaml"
-    params_file.write_text(params_file.read_text().replace("epochs: 5", "epochs: 3"))
+    edit(clone / "params.yaml", "epochs: 5", "epochs: 3")
     values["epochs changed"].append(run(DVC, "repro", folder=clone).seconds)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace `old` in a file, which must have it."""
+    text = path.read_text()
+    if old not in text:
+        raise UserError(f"{path}: has no {old!r}, which the benchmark changes")
+    path.write_text(text.replace(old, new))
 
 
 def stages(repro: Ended) -> Iterator[tuple[str, float]]:
@@ -152,10 +151,10 @@ def grow(raw: Path, times: int, clone: Path) -> None:
     for name, values in ((catalogue.TRAIN_IMAGES, x_train), (catalogue.TRAIN_LABELS, y_train)):
         repeated = np.concatenate([values] * times)
         header = struct.pack(f">{1 + repeated.ndim}I", idx.UNSIGNED_BYTES + repeated.ndim, *repeated.shape)
-        files.write_bytes(clone / "data/raw" / name, gzip.compress(header + repeated.tobytes(), compresslevel=1))
-    params_file = clone / "params.yaml"
+        content = gzip.compress(header + repeated.tobytes(), compresslevel=1, mtime=0)
+        files.write_bytes(clone / "data/raw" / name, content)
     size = times * len(y_train) - params.load().normalize.validation_size
-    params_file.write_text(params_file.read_text().replace("train_size: 55000", f"train_size: {size}"))
+    edit(clone / "params.yaml", "train_size: 55000", f"train_size: {size}")
 
 
 def make_task(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
@@ -167,8 +166,8 @@ def make_task(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
     files.write_arrays(
         path, x_train=normalize(x_train[train]), y_train=y_train[train], x_test=normalize(x_test), y_test=y_test
     )
-    chosen = ("hidden", "learning_rate", "batch_size", "epochs", "threads")
-    return {"data": str(path), **{name: getattr(recipe, name) for name in chosen}}
+    shared = ("hidden", "learning_rate", "batch_size", "epochs", "threads")
+    return {"data": str(path), **{name: getattr(recipe, name) for name in shared}}
 
 
 def prepare(folder: Path) -> dict[str, Any]:
@@ -208,8 +207,8 @@ def versions() -> dict[str, str]:
     """The versions of everything that is compared."""
     listed = run(str(PEERS), "-m", "pip", "list", "--format", "json", "--disable-pip-version-check").lines[-1][1]
     peers = {package["name"]: package["version"] for package in json.loads(listed)}
-    ours = {name: metadata.version(name) for name in ("dvc", "mlflow", "scikit-learn")}
-    return run_record.versions() | ours | {name: peers[name] for name in ("jax", "torch")}
+    tools = {name: metadata.version(name) for name in ("dvc", "mlflow", "scikit-learn")}
+    return run_record.versions() | tools | {name: peers[name] for name in ("jax", "torch")}
 
 
 def main() -> None:

@@ -36,8 +36,8 @@ def test_ratios_are_taken_within_a_round() -> None:
 
 def test_tables_go_between_the_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
-    monkeypatch.setattr(report, "table", lambda results: results["said"])
+    monkeypatch.setattr(report, "table", lambda results: results["content"])
     report.README.write_text(f"before\n{report.MARK}old\n{report.MARK}after\n")
-    for said in ("first", "second"):
-        report.update_readme({"said": said})
+    for content in ("first", "second"):
+        report.update_readme({"content": content})
     assert report.README.read_text() == f"before\n{report.MARK}\nsecond\n{report.MARK}after\n"
