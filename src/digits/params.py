@@ -13,8 +13,6 @@ from digits.common.errors import UserError
 from digits.common.stage import run_stage
 from digits.data.catalogue import CATALOGUE
 
-PARAMS_FILE = Path("params.yaml")
-
 
 def _in_catalogue(name: str) -> str:
     if name not in CATALOGUE:
@@ -96,7 +94,7 @@ class Params(Section):
         return self.recipes[self.train.recipe]
 
 
-def load(path: Path = PARAMS_FILE) -> Params:
+def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check `path`.
 
     Raises:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from digits.common.errors import UserError
 
 Array = NDArray[Any]
+
+ALIGNMENT = 64  # bytes; TensorFlow uses such memory as it is, and copies other arrays twice
+CHUNK = 2**20  # bytes read at a time
 
 # What NumPy and zipfile raise for a truncated or overwritten .npz.
 UNREADABLE = (EOFError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
@@ -67,18 +71,30 @@ def write_arrays(path: Path, **arrays: Array) -> None:
 
 
 def read_arrays(path: Path, *names: str) -> list[Array]:
-    """Read arrays of an .npz by name.
+    """Read arrays of an .npz by name, each into memory that starts at a multiple of `ALIGNMENT`.
 
     Raises:
         UserError: the file is damaged, or has no array of that name.
     """
     try:
-        with path.open("rb") as file, np.load(file) as archive:
-            return [archive[name] for name in names]
+        with zipfile.ZipFile(path) as archive:
+            return [_read_aligned(archive, name) for name in names]
     except FileNotFoundError:
         raise
     except UNREADABLE as error:
         raise UserError(f"{path}: cannot be read ({error}); restore it with: dvc repro") from error
+
+
+def _read_aligned(archive: zipfile.ZipFile, name: str) -> Array:
+    with archive.open(f"{name}.npy") as member:
+        np.lib.format.read_magic(member)
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(member)
+        size = math.prod(shape) * dtype.itemsize
+        memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
+        memory = memory[-memory.ctypes.data % ALIGNMENT :][:size]
+        for start in range(0, size, CHUNK):
+            memory[start : start + CHUNK] = np.frombuffer(member.read(CHUNK), dtype=np.uint8)
+    return memory.view(dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def write_csv(path: Path, columns: Mapping[Any, Iterable[object]]) -> None:

@@ -30,8 +30,7 @@ def fetch(name: str, folder: Path) -> None:
         files.write_bytes(folder / file, content)
     idx.read_train(folder)
     idx.read_test(folder)
-    metadata = {"name": name, "title": dataset.title, "classes": dataset.classes}
-    files.write_json(folder / METADATA, metadata)
+    files.write_json(folder / METADATA, {"name": name, "title": dataset.title, "classes": dataset.classes})
 
 
 def _contents(name: str, dataset: Dataset) -> dict[str, bytes]:

@@ -5,10 +5,8 @@ import pandas as pd
 
 from digits.common.types import Labels, Probabilities
 
-BINS = 15
 
-
-def bins(labels: Labels, probabilities: Probabilities, number: int = BINS) -> pd.DataFrame:
+def bins(labels: Labels, probabilities: Probabilities, number: int = 15) -> pd.DataFrame:
     """Accuracy by confidence, in bins of equal width over 0..1, each closed above, as Guo et al. define them.
 
     Returns one row per bin: `count` of predictions, their mean `confidence` and `accuracy` (NaN if there are none).

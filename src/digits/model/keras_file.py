@@ -10,8 +10,6 @@ import keras
 
 from digits.common import files
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip file can hold
-
 
 def save(model: keras.Model, path: Path) -> None:
     """Write `model`, uncompiled. Keras would write the date, the addresses of objects and the times of the entries."""
@@ -25,7 +23,7 @@ def save(model: keras.Model, path: Path) -> None:
     entries |= {"metadata.json": json.dumps(metadata).encode(), "config.json": config.encode()}
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, content in entries.items():
-            archive.writestr(zipfile.ZipInfo(name, EPOCH), content)
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
 
 
 def load(path: Path) -> keras.Model:

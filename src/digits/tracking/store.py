@@ -17,9 +17,6 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from digits.common import paths
 from digits.common.errors import UserError
 
-DEFAULT_URI = "sqlite:///mlflow.db"
-DEFAULT_EXPERIMENT = "digits"
-
 # An absent server must fail within 30 s. MLflow would repeat requests that create something; `dvc repro` is the retry.
 TIMEOUTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
@@ -39,7 +36,7 @@ def connect() -> Iterator[tuple[MlflowClient, str]]:
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"  # the stage would end before the queue
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     try:
         with chdir(paths.repo_root()), _exclusive(uri):
             if not _is_server(uri):
@@ -91,7 +88,7 @@ def _check_database(uri: str) -> None:
 
 def _experiment(client: MlflowClient, uri: str) -> str:
     """The id of the experiment, created if it does not exist."""
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or DEFAULT_EXPERIMENT
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "digits"
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:

@@ -17,8 +17,6 @@ from digits.common import files, paths, run_record
 SOURCE = Path(__file__).parents[1]
 PACKAGES = ("common", "model", "training")  # with the stage's script, all code that computes
 
-ABANDONED_SECONDS = 7 * 24 * 3600
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -57,5 +55,5 @@ class Checkpoint:
         """Delete this checkpoint, and those that other runs abandoned a week ago."""
         self.path.unlink(missing_ok=True)
         for path in self.path.parent.glob("*.npz"):
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            if time.time() - path.stat().st_mtime > 7 * 24 * 3600:
                 path.unlink()

@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from digits.common import files
 from digits.common.errors import UserError
 from digits.common.types import Images, Labels
 from digits.params import Recipe
@@ -81,8 +82,10 @@ def fit(
 
 
 def as_tensors(images: Images, labels: Labels) -> Tensors:
-    """The split in TensorFlow's memory; images keep their type."""
-    return tf.constant(images), tf.constant(labels, dtype=tf.int32)
+    """The split as tensors; images keep their type, and their memory if it is aligned (see `files.read_arrays`)."""
+    is_aligned = images.ctypes.data % files.ALIGNMENT == 0 and images.flags.c_contiguous and images.flags.writeable
+    shared = tf.experimental.dlpack.from_dlpack(images.__dlpack__()) if is_aligned else tf.constant(images)
+    return shared, tf.constant(labels, dtype=tf.int32)
 
 
 def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
