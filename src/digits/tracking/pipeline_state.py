@@ -12,8 +12,6 @@ from ruamel.yaml import YAML
 
 from digits.common.errors import UserError
 
-PIPELINE, LOCK = Path("dvc.yaml"), Path("dvc.lock")
-
 CODE = ("src", "stages", "dvc.yaml")
 
 
@@ -37,8 +35,8 @@ def read(stage: str) -> State:
     Raises:
         UserError: these stages did not run on each other's outputs.
     """
-    declared = YAML(typ="safe").load(PIPELINE)["stages"]
-    locked = YAML(typ="safe").load(LOCK)["stages"]
+    declared = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
+    locked = YAML(typ="safe").load(Path("dvc.lock"))["stages"]
     # dvc.lock keeps the entries of stages that were removed from dvc.yaml.
     others = {name: entry for name, entry in locked.items() if name.split("@")[0] in declared and name != stage}
     paths = [dep if isinstance(dep, str) else next(iter(dep)) for dep in declared[stage]["deps"]]
@@ -48,7 +46,7 @@ def read(stage: str) -> State:
     outs = {out["path"]: out.get("md5", "") for entry in used for out in entry.get("outs", [])}
     for dep in (dep for entry in used for dep in entry.get("deps", [])):
         if _is_stale(dep, outs):
-            raise UserError(f"{LOCK}: {dep['path']} has changed since a stage used it; run: dvc repro")
+            raise UserError(f"dvc.lock: {dep['path']} has changed since a stage used it; run: dvc repro")
     return State(params, outs)
 
 

@@ -39,7 +39,7 @@ def connect() -> Iterator[tuple[MlflowClient, str]]:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     try:
         with chdir(paths.repo_root()), _exclusive(uri):
-            if not _is_server(uri):
+            if not uri.startswith("http"):
                 _check_database(uri)
             mlflow.set_tracking_uri(uri)
             client = MlflowClient()
@@ -70,10 +70,6 @@ def _exclusive(uri: str) -> Iterator[None]:
         raise UserError(f"MLflow at {uri} cannot be used: there is no folder {database.parent} (% is not decoded)")
     with FileLock(f"{database}.lock") if database else nullcontext():
         yield
-
-
-def _is_server(uri: str) -> bool:
-    return uri.startswith(("http://", "https://"))
 
 
 def _check_database(uri: str) -> None:
@@ -108,6 +104,5 @@ def _experiment(client: MlflowClient, uri: str) -> str:
 
 def _artifact_location(uri: str) -> str | None:
     """A folder next to an SQLite database; a server has its own place."""
-    return (
-        None if _is_server(uri) else ((_database(uri) or Path("mlflow.db").absolute()).parent / "mlartifacts").as_uri()
-    )
+    database = _database(uri) or Path("mlflow.db").absolute()
+    return None if uri.startswith("http") else (database.parent / "mlartifacts").as_uri()
