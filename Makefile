@@ -66,7 +66,7 @@ bench-accuracy: dev ## compare the accuracy with the tutorial's own code over fi
 
 learning-curve: dev ## train on 1,000 to 55,000 images and draw docs/learning-curve.png
 	@$(BIN)/dvc exp run --queue -S 'normalize.train_size=1000,5000,20000,55000'
-	@$(BIN)/dvc queue start && $(BIN)/dvc queue wait
+	@$(BIN)/dvc exp run --run-all
 	@PYTHONPATH=src $(BIN)/python benchmarks/learning_curve.py
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
