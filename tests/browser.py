@@ -74,7 +74,7 @@ def server(*command: str, health: str, environment: Mapping[str, str], cwd: Path
 
 
 def wait_for(url: str, running: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Until `url` answers; fails if the server ends, or after two minutes, with what it said."""
+    """Until `url` answers; fails if the server ends, or after two minutes, with its output."""
     for _ in range(240):
         try:
             with urllib.request.urlopen(url):

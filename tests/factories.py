@@ -80,8 +80,9 @@ def write_pipeline(root: Path, epochs: int) -> None:
     write_yaml(root / "params.yaml", content)
     loaded = params.load(root / "params.yaml").model_dump(mode="json")
     sections = {f"recipes.{name}": recipe for name, recipe in loaded.pop("recipes").items()} | loaded
-    outs = [{"path": "data/raw", "md5": "aa"}, {"path": "data/model.keras", "md5": str(epochs)}]
-    write_yaml(root / "dvc.yaml", {"stages": {"train": {}, "track": {"deps": ["data/raw", "data/model.keras"]}}})
+    md5 = {"data/raw": "aa", "data/normalized.npz": "bb", "data/model.keras": str(epochs)}
+    outs = [{"path": path, "md5": digest} for path, digest in md5.items()]
+    write_yaml(root / "dvc.yaml", {"stages": {"train": {}, "track": {"deps": [*md5]}}})
     write_yaml(
         root / "dvc.lock", {"stages": {"train": {"params": {"params.yaml": sections}, "deps": [], "outs": outs}}}
     )

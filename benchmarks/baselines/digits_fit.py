@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from digits.common import files
 from digits.model import tensorflow_setup
 from digits.params import Recipe
 from digits.training.checkpoint import Checkpoint
@@ -18,7 +19,7 @@ from digits.training import loop  # noqa: E402
 
 tf.zeros(())  # starts the runtime, as the other libraries start theirs when they load the data
 
-x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
+x_train, y_train, x_test, y_test = files.read_arrays(Path(task.data), "x_train", "y_train", "x_test", "y_test")
 recipe = Recipe(
     architecture="mlp",
     hidden=tuple(task.hidden),

@@ -46,8 +46,8 @@ def run(main: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_output_arrives_in_a_pipe() -> None:
-    ended = run("run_stage(lambda: print('said'))")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "said\n", "")
+    ended = run("run_stage(lambda: print('output'))")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "output\n", "")
 
 
 def test_error_arrives_in_a_pipe() -> None:

@@ -76,7 +76,7 @@ def ids(store: Path) -> list[str]:
     return [run.info.run_id for run in client.search_runs(["1"])]
 
 
-def test_the_runs_table_shows_accuracy_and_parameters(open_page: Callable[..., Chrome]) -> None:
+def test_runs_table_shows_accuracy_and_parameters(open_page: Callable[..., Chrome]) -> None:
     driver = open_page("/experiments/1/runs", "2 matching runs")
     # The circled plus at the table's right edge, whose words show when the mouse is over it.
     plus = find(driver, By.XPATH, "//*[contains(text(), 'Show more columns')]")
@@ -96,7 +96,7 @@ def test_two_runs_compare_with_curves(open_page: Callable[..., Chrome], ids: lis
     WebDriverWait(driver, 30).until(lambda driver: len(driver.find_elements(*traces)) >= 2)
 
 
-def test_a_plot_opens(open_page: Callable[..., Chrome], ids: list[str]) -> None:
+def test_plot_opens(open_page: Callable[..., Chrome], ids: list[str]) -> None:
     driver = open_page(f"/experiments/1/runs/{ids[0]}/artifacts/plots/curves.png", "plots/curves.png")
 
     def drawn(driver: Chrome) -> bool:
@@ -106,5 +106,5 @@ def test_a_plot_opens(open_page: Callable[..., Chrome], ids: list[str]) -> None:
     WebDriverWait(driver, 30).until(drawn)
 
 
-def test_the_registered_model_opens(open_page: Callable[..., Chrome]) -> None:
+def test_registered_model_opens(open_page: Callable[..., Chrome]) -> None:
     open_page("/models/digits", "Version 2", "Version 1", "champion", "validation_accuracy")

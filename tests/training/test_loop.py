@@ -69,11 +69,11 @@ def test_epoch_is_that_of_model_fit(split: Split, optimizer: str) -> None:
     )
     images, labels = split
     order = np.random.default_rng((4, 1)).permutation(64)
-    told = theirs.fit(images[order], labels[order], batch_size=24, shuffle=False, verbose=0).history
+    expected = theirs.fit(images[order], labels[order], batch_size=24, shuffle=False, verbose=0).history
     for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(our, their, atol=1e-5)  # three steps move them by 3e-3
-    assert row["loss"] == pytest.approx(told["loss"][0], abs=1e-5)
-    assert row["accuracy"] == pytest.approx(told["accuracy"][0], abs=1e-6)
+    assert row["loss"] == pytest.approx(expected["loss"][0], abs=1e-5)
+    assert row["accuracy"] == pytest.approx(expected["accuracy"][0], abs=1e-6)
 
 
 def test_two_hundred_steps_are_those_of_model_fit_in_float64() -> None:
@@ -307,11 +307,11 @@ def test_run_that_was_interrupted_at_its_end_trains_no_more(split: Split, tmp_pa
     assert history == expected
 
 
-def test_damaged_checkpoint_starts_anew(split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damaged_checkpoint_starts_over(split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe, checkpoint = tutorial(epochs=2, xla=False), Checkpoint(tmp_path / "checkpoint.npz")
     whole, expected = fit(recipe, split)
     checkpoint.path.write_bytes(b"damaged")
-    anew, history = fit(recipe, split, checkpoint=checkpoint)
+    network, history = fit(recipe, split, checkpoint=checkpoint)
     assert "Ignoring checkpoint" in capsys.readouterr().out
-    assert_same_bits(anew, whole)
+    assert_same_bits(network, whole)
     assert without_seconds(history) == without_seconds(expected)

@@ -2,7 +2,6 @@
 
 import json
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
 from mlflow.types import Schema, TensorSpec
 
 from digits.common import files, run_record
-from digits.common.types import Images, Labels, Pixels
+from digits.common.types import IMAGE_SIDE, Images, Labels
 from digits.data import idx
 from digits.tracking import pipeline_state
 from digits.tracking.pipeline_state import State
@@ -80,7 +79,7 @@ def read(state: State) -> RunContent:
         params=params,
         history=history,
         scores=scores,
-        datasets=list(_datasets(dataset, images, labels)),
+        datasets=list(_datasets(dataset, labels, state.outs)),
         predictions=pd.read_csv("data/predictions.csv").to_dict(orient="split", index=False),
         files=[here / path for path in FILES],
         plots=[path for pattern in PLOTS for path in sorted(here.glob(pattern)) if not path.name.startswith(".")],
@@ -151,18 +150,20 @@ def _scores() -> tuple[dict[str, float], str]:
     return scores | {"parameters": parameters}, dataset
 
 
-def _datasets(name: str, x_test: Pixels, y_test: Labels) -> Iterator[DatasetInput]:
-    """The splits that are not empty."""
-    x_train, y_train, x_val, y_val = files.read_arrays(NORMALIZED, "x_train", "y_train", "x_val", "y_val")
-    splits = {"train": (x_train, y_train), "validation": (x_val, y_val), "test": (x_test, y_test)}
-    for context, (images, labels) in splits.items():
+def _datasets(name: str, y_test: Labels, digests: Mapping[str, str]) -> Iterator[DatasetInput]:
+    """The splits that are not empty; the digest is DVC's, of the file that has the split."""
+    y_train, y_val = files.read_arrays(NORMALIZED, "y_train", "y_val")
+    splits = {"train": (y_train, NORMALIZED), "validation": (y_val, NORMALIZED), "test": (y_test, RAW)}
+    for context, (labels, path) in splits.items():
         if len(labels):
-            features, targets = (Schema([TensorSpec(array.dtype, array.shape)]) for array in (images, labels))
+            kind = np.dtype(np.uint8 if path == RAW else np.float32)
+            features = Schema([TensorSpec(kind, (len(labels), IMAGE_SIDE, IMAGE_SIDE))])
+            targets = Schema([TensorSpec(labels.dtype, labels.shape)])
             dataset = Dataset(
                 name=f"{name}-{context}",
-                digest=f"{zlib.crc32(images.data):08x}{zlib.crc32(labels.data):08x}",
+                digest=digests[str(path)],
                 source_type="local",
-                source=json.dumps({"uri": str(RAW if context == "test" else NORMALIZED)}),
+                source=json.dumps({"uri": str(path)}),
                 schema=json.dumps(TensorDatasetSchema(features, targets).to_dict()),
             )
             yield DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

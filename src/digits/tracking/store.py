@@ -1,4 +1,4 @@
-"""The MLflow store: which one, opened once at a time where that matters, and failures told in one line."""
+"""The MLflow store: which one it is, one process at a time where that matters, and errors in one line."""
 
 import logging
 import os
