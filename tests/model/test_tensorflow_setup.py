@@ -66,6 +66,7 @@ print("I0000 noise of ours", file=sys.stderr)
     assert ended.stderr == "I0000 noise of ours\n", "stderr is no longer filtered"
 
 
+@pytest.mark.slow
 def test_real_import_is_silent_and_restores_the_process() -> None:
     """The packages that were hidden from Keras can be imported, and TensorFlow is set up as asked."""
     script = """

@@ -76,6 +76,7 @@ def test_epoch_is_that_of_model_fit(split: Split, optimizer: str) -> None:
     assert row["accuracy"] == pytest.approx(expected["accuracy"][0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_two_hundred_steps_are_those_of_model_fit_in_float64() -> None:
     """The same mathematics: in float64, where rounding does not grow, 200 steps, the last one short, agree."""
     import keras
@@ -108,6 +109,7 @@ def test_two_hundred_steps_are_those_of_model_fit_in_float64() -> None:
 # What a run returns.
 
 
+@pytest.mark.slow
 def test_overfits_a_batch(split: Split) -> None:
     _, history = fit(tutorial(epochs=60, learning_rate=0.003), split)
     assert history[-1]["accuracy"] > 0.98  # image 5 is black, and so is no other
@@ -124,6 +126,7 @@ def test_history_has_a_row_per_epoch(split: Split) -> None:
     assert 0 < history[0]["seconds"] < history[1]["seconds"]
 
 
+@pytest.mark.slow
 def test_validation_set_may_be_empty(split: Split) -> None:
     from digits.training import loop
 
@@ -142,6 +145,7 @@ def test_each_epoch_is_reported_once(split: Split) -> None:
     assert without_seconds(reported) == without_seconds(history)
 
 
+@pytest.mark.slow
 def test_same_seed_trains_to_the_same_bits(split: Split) -> None:
     (first, history), (again, repeated), (other, _) = (fit(tutorial(epochs=2), split, seed) for seed in (0, 0, 1))
     assert_same_bits(first, again)
@@ -149,6 +153,7 @@ def test_same_seed_trains_to_the_same_bits(split: Split) -> None:
     assert any((one != two).any() for one, two in zip(first.get_weights(), other.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_validation_scores_without_learning(split: Split) -> None:
     """Whatever the batches, a short last one included."""
     from digits.evaluation import metrics
@@ -210,6 +215,7 @@ def test_order_of_images_differs_between_epochs(split: Split, monkeypatch: pytes
     assert orders[6:] == orders[:3]
 
 
+@pytest.mark.slow
 def test_padding_does_not_teach(split: Split) -> None:
     """Image 0, which pads the last batch, has no more weight than the others: the mean loss is that of 64 images."""
     _, padded = fit(tutorial(epochs=1, batch_size=24, learning_rate=1e-30), split)
@@ -218,6 +224,7 @@ def test_padding_does_not_teach(split: Split) -> None:
     assert padded[0]["accuracy"] == whole[0]["accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("xla", [True, False])
 def test_images_may_lie_anywhere_in_memory(split: Split, xla: bool) -> None:
     """TensorFlow's kernels abort the process over memory that is not aligned, as NumPy's may be."""
@@ -269,6 +276,7 @@ def interrupt(recipe: Recipe, split: Split, checkpoint: Checkpoint, epoch: int) 
         fit(recipe, split, checkpoint=checkpoint, on_epoch_end=on_epoch_end)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_resumed_run_ends_with_the_same_bits(
     split: Split, optimizer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
