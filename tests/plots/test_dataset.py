@@ -1,32 +1,15 @@
 """The figures of the raw training images name the dataset's classes."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 from matplotlib.figure import Figure
 
 from digits.common.types import Pixels
 from digits.plots import dataset as plots
-from digits.plots import style
 
 CLASSES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
 METADATA = {"title": "Fashion-MNIST", "classes": CLASSES}
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Every figure that is drawn, in order."""
-    figures: list[Figure] = []
-
-    class Spy(Figure):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            figures.append(self)
-
-    monkeypatch.setattr(style, "Figure", Spy)
-    return figures
 
 
 def test_first_image_has_its_class_name(tmp_path: Path, pixels: Pixels, drawn: list[Figure]) -> None:

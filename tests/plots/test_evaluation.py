@@ -1,7 +1,6 @@
 """The figures of the test set at their edges."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,23 +9,8 @@ from matplotlib.figure import Figure
 
 from digits.evaluation import calibration, metrics
 from digits.plots import evaluation as plots
-from digits.plots import style
 
 METADATA = {"title": "Fashion", "classes": ["T-shirt", *"bcdefghij"]}
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Every figure that is drawn, in order."""
-    figures: list[Figure] = []
-
-    class Spy(Figure):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            figures.append(self)
-
-    monkeypatch.setattr(style, "Figure", Spy)
-    return figures
 
 
 def predictions(wrong: int) -> pd.DataFrame:
