@@ -16,8 +16,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The stamp is a copy of the lock that was installed last.
-INSTALL = rm -f $(STAMP) && $(BIN)/pip install --quiet --require-hashes --requirement $(1) && cp $(1) $(STAMP)
+# The stamp is a copy of the lock that was installed last. The project itself is installed for the command `digits`.
+INSTALL = rm -f $(STAMP) && $(BIN)/pip install --quiet --require-hashes --requirement $(1) && \
+	$(BIN)/pip install --quiet --no-build-isolation --no-deps --editable . && cp $(1) $(STAMP)
 
 setup: $(BIN)/pip ## make the environment, unless it is up to date
 	@cmp -s requirements-dev.lock $(STAMP) || cmp -s requirements.lock $(STAMP) || { $(call INSTALL,requirements.lock); }
@@ -70,7 +71,7 @@ learning-curve: dev ## train on 1,000 to 55,000 images and draw docs/learning-cu
 	@PYTHONPATH=src $(BIN)/python benchmarks/learning_curve.py
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-	--custom-compile-command 'make lock' pyproject.toml
+	--custom-compile-command 'make lock' --all-extras --group build pyproject.toml
 lock: dev ## pin the newest versions that pyproject.toml allows
 	@$(COMPILE) --upgrade --output-file requirements.lock
 	@$(COMPILE) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock

@@ -10,7 +10,7 @@ from sandbox import ROOT
 
 PIP = """#!/bin/sh
 for argument; do last=$argument; done
-echo "$last $(cat "$last")" >> installed
+test "$last" = . || echo "$last $(cat "$last")" >> installed
 test ! -e broken
 """
 

@@ -18,7 +18,7 @@ from digits.params import Params
 from digits.training import checkpoint
 from sandbox import ROOT
 
-PACKAGES = ("common", "data", "model", "plots", "training", "evaluation", "tracking")
+PACKAGES = ("common", "data", "model", "plots", "training", "evaluation", "tracking", "apps", "cli")
 
 # Which packages each package may import besides itself. No edit outside of train's packages can retrain.
 MAY_IMPORT = {
@@ -29,6 +29,8 @@ MAY_IMPORT = {
     "training": {"common", "model"},
     "evaluation": {"common"},
     "tracking": {"common", "data"},
+    "apps": {"common", "data", "tracking"},
+    "cli": {"common", "apps"},
 }
 
 FORBIDDEN_IMPORTS = {
@@ -82,6 +84,7 @@ def packages_of(stage: str) -> set[str]:
 def test_code_dependencies_are_the_imported_packages(stage: str) -> None:
     declared = {dep for dep in STAGES[stage]["deps"] if dep.startswith(("src/", "stages/"))}
     assert declared == {f"stages/{stage}.py"} | {f"src/digits/{package}" for package in packages_of(stage)}
+    assert not packages_of(stage) & {"apps", "cli"}
 
 
 def test_training_depends_on_what_its_checkpoint_covers() -> None:
