@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ import git
 from digits.common import paths
 from digits.common.errors import UserError
 
+DVC_FOLDERS = ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
 SHOWN_LINES = 20  # of the output of a command that fails
 
 
@@ -57,10 +58,25 @@ class Clone:
                     on_line(lines[-1])
             except BaseException:
                 os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()  # until the last of them has closed its output
                 raise
         if process.returncode:
             raise UserError("\n".join([f"`dvc {arguments[0]}` failed:", *lines[-SHOWN_LINES:]]))
         return lines
+
+    def rebuild(self, stages: Iterable[str], show_stage: Callable[[str], object]) -> None:
+        """Run these stages, whatever dvc.lock says, and call `show_stage` with the name of each when it starts.
+
+        Raises:
+            UserError: a stage failed.
+        """
+        (self.root / "dvc.lock").unlink()  # so that the new one is in the order of the pipeline
+
+        def on_line(line: str) -> None:
+            if line.startswith("Running stage '"):
+                show_stage(line.split("'")[1])
+
+        self.dvc("repro", "--force", "--no-run-cache", *stages, on_line=on_line)
 
 
 @contextmanager
@@ -100,6 +116,3 @@ def _environment(folder: Path) -> dict[str, str]:
     (folder / "tmp").mkdir()
     own = {name: str(folder / name.lower()) for name in DVC_FOLDERS} | {"TMPDIR": str(folder / "tmp")}
     return kept | own | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-
-
-DVC_FOLDERS = ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")

@@ -59,12 +59,12 @@ class Verification:
     """How a rebuilt run compares.
 
     Attributes:
-        environment: what differs from the environment that the run records, one line each.
+        same_environment: whether processor and versions are those that the run records, as far as it does.
         difference: the first output that differs, and the first metric; None if every output is identical.
         outputs: how many were compared.
     """
 
-    environment: list[str]
+    same_environment: bool
     difference: str | None
     outputs: int
 
@@ -91,10 +91,9 @@ def verify(query: str, show: Show, show_stage: Show) -> Verification:
             state = _read_state(logged, copy)
             stages = [name for name, outs in _locked_outs(copy).items() if outs.keys() & state.outs.keys()]
             _check_code(logged, state, copy, stages)
-            environment = _compare_environment(logged, show)
-            (copy.root / "dvc.lock").unlink()
-            copy.dvc("repro", "--force", "--no-run-cache", *stages, on_line=lambda line: _show_stage(line, show_stage))
-            return Verification(environment, _compare_outputs(logged, state, copy), len(state.outs))
+            same_environment = _compare_environment(logged, show)
+            copy.rebuild(stages, show_stage)
+            return Verification(same_environment, _compare_outputs(logged, state, copy), len(state.outs))
 
 
 def _find(client: MlflowClient, experiment_id: str, query: str) -> Run:
@@ -123,10 +122,9 @@ def _download(client: MlflowClient, run: Run, folder: Path) -> LoggedRun:
     for name in FILES:
         client.download_artifacts(run_id, name, str(folder))
     latest = {name: value for name, value in run.data.metrics.items() if name not in TIMES}
-    epochs = [metric for name in latest for metric in client.get_metric_history(run_id, name)]
-    return LoggedRun(
-        run, [*((_at(metric.key, metric.step), metric.value) for metric in epochs), *latest.items()], folder
-    )
+    histories = [client.get_metric_history(run_id, name) for name in latest]
+    by_epoch = [(_at(metric.key, metric.step), metric.value) for history in histories for metric in history]
+    return LoggedRun(run, [*by_epoch, *latest.items()], folder)
 
 
 def _read_state(logged: LoggedRun, copy: Clone) -> State:
@@ -187,32 +185,31 @@ def _check_code(logged: LoggedRun, state: State, copy: Clone, stages: Iterable[s
                 raise UserError(f"not identical: the code of `{stage}` differs from the commit: {path}{why}")
 
 
-def _compare_environment(logged: LoggedRun, show: Show) -> list[str]:
-    """One line for each difference between the environment of the run and this one."""
+def _compare_environment(logged: LoggedRun, show: Show) -> bool:
+    """Whether the run was trained in this environment, or does not say; every difference is shown."""
     here = {"cpu": run_record.cpu()} | {f"version.{name}": value for name, value in run_record.versions().items()}
-    if not here.keys() & logged.tags.keys():
-        show("its environment is not recorded, since it was trained elsewhere")
-        return []
-    return [
-        f"{tag.removeprefix('version.')} {logged.tags.get(tag, 'unknown')} then, {value} here"
-        for tag, value in here.items()
-        if logged.tags.get(tag) != value
-    ]
+    then = {tag: value for tag, value in logged.tags.items() if tag in here}
+    if not then:
+        show("the environment of its training is not recorded")
+        return True
+    for tag in here:
+        if then.get(tag) != here[tag]:
+            show(f"the environment differs: {tag.removeprefix('version.')} {then.get(tag)} then, {here[tag]} here")
+    return then == here
 
 
 def _compare_outputs(logged: LoggedRun, state: State, copy: Clone) -> str | None:
     """The first output of the rebuilt pipeline that differs, and the first metric."""
-    rebuilt = {path: md5 for outs in _locked_outs(copy).values() for path, md5 in outs.items()}
-    then = {**{path: state.outs.get(path) for path in rebuilt}, **state.outs}
-    sha256 = "the model's SHA-256"
-    output = _first_difference(
-        {**then, sha256: logged.tags.get("model.sha256")},
-        "then",
-        [*rebuilt.items(), (sha256, files.sha256(copy.root / MODEL))],
-        "here",
+    rebuilt = [out for outs in _locked_outs(copy).values() for out in outs.items()]
+    sha256 = "SHA-256 of the model"
+    then = {**state.outs, sha256: logged.tags.get("model.sha256")}
+    here = [*rebuilt, (sha256, files.sha256(copy.root / MODEL))]
+    metrics = _metrics(copy.root / "reports").items()
+    lines = (
+        _first_difference(then, "then", here, "here"),
+        _first_difference(_metrics(logged.folder), "then", metrics, "here"),
     )
-    metric = _first_difference(_metrics(logged.folder), "then", _metrics(copy.root / "reports").items(), "here")
-    return "\n".join(filter(None, [output, metric])) or None
+    return "\n".join(filter(None, lines)) or None
 
 
 def _first_difference(
@@ -260,8 +257,3 @@ def _locked_outs(copy: Clone) -> dict[str, dict[str, str]]:
 
 def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _show_stage(line: str, show_stage: Show) -> None:
-    if line.startswith("Running stage '"):
-        show_stage(line.split("'")[1])

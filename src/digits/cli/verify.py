@@ -17,18 +17,19 @@ def verify(
     Exit status: 0 if it is identical, 1 if it is not or cannot be rebuilt, 2 if the environment differs.
     """
     os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false"}
-    for number in (signal.SIGHUP, signal.SIGTERM):  # so that the temporary folder is removed, as with Ctrl-C
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_DFL:  # end as with Ctrl-C, which removes the clone
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     start = time.monotonic()
     from digits.apps import verify as app  # imports MLflow, which takes a second
 
     result = app.verify(run, typer.echo, lambda stage: typer.echo(f"rebuilding: {stage}", err=True))
-    for line in result.environment:
-        typer.echo(f"the environment differs: {line}")
     if result.difference:
         typer.echo(f"not identical: {result.difference}")
     else:
+        nonetheless = "" if result.same_environment else " nonetheless"
         seconds = time.monotonic() - start
-        nonetheless = " nonetheless" if result.environment else ""
         typer.echo(f"identical{nonetheless}: {result.outputs} outputs, rebuilt and compared in {seconds:.0f} s")
-    raise typer.Exit(2 if result.environment else 1 if result.difference else 0)
+    if not result.same_environment:
+        raise typer.Exit(2)
+    raise typer.Exit(1 if result.difference else 0)
