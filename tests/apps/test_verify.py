@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import shutil
 import signal
 import sqlite3
@@ -31,14 +30,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """Four runs by name, and the repository as the run `committed` left it."""
     sandbox = make_sandbox(tmp_path_factory.mktemp("verify") / "digits", PARAMS | FEW)
     make_run(sandbox, "one_thread", {"recipes.tutorial.threads": 1})
-    sandbox.edit("src/digits/training/loop.py", '"""', '"""Changed. ')
-    make_run(sandbox, "changed_code", {"train.seed": 1, "recipes.tutorial.threads": 2})
-    sandbox.run("git", "checkout", "src")
     # DVC does not track params.py, so only the outputs can tell.
     sandbox.edit("src/digits/params.py", "recipe]\n", 'recipe].model_copy(update={"learning_rate": 0.1})\n')
-    make_run(sandbox, "changed_params", {"train.seed": 2})
+    make_run(sandbox, "changed_params", {"train.seed": 1, "recipes.tutorial.threads": 2})
     sandbox.run("git", "checkout", "src")
-    make_run(sandbox, "committed", {"train.seed": 0})
+    sandbox.edit("stages/predict_sample.py", "Stage predict_sample: what", "What")
+    make_run(sandbox, "changed_code", {"predict_sample.index": 7})
+    sandbox.run("git", "checkout", "stages")
+    make_run(sandbox, "committed", {"predict_sample.index": 1000, "train.seed": 0})
     return sandbox
 
 
@@ -102,7 +101,8 @@ def run_command(repository: Sandbox, store: Path, query: str) -> tuple[int, list
 def verify_run(query: str) -> tuple[verify.Verification, list[str]]:
     """Verify in this process."""
     lines: list[str] = []
-    return verify.verify(query, lines.append, lambda stage: None), lines
+    stages: list[str] = []
+    return verify.verify(query, lines.append, stages.append), lines
 
 
 def restore_instead_of_rebuilding(repository: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,8 @@ def test_unrecorded_environment_is_said(repository: Sandbox, store: Path, monkey
     assert lines[1:] == ["the environment of its training is not recorded"]
 
 
-def test_model_is_compared_by_sha256(repository: Sandbox, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("store")
+def test_model_is_compared_by_sha256(repository: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     restore_instead_of_rebuilding(repository, monkeypatch)
     run = get_run(repository, "committed")
     MlflowClient().set_tag(run.info.run_id, "model.sha256", "other")
@@ -177,17 +178,19 @@ def test_model_is_compared_by_sha256(repository: Sandbox, store: Path, monkeypat
     assert result.difference == f"SHA-256 of the model: other then, {run.data.tags['model.sha256']} here"
 
 
-def test_changed_code_is_named_before_anything_is_rebuilt(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("store")
+def test_changed_code_is_named_before_anything_is_rebuilt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(clone.Clone, "rebuild")
     with pytest.raises(UserError) as error:
         verify_run("changed_code")
     assert str(error.value) == (
-        "not identical: the code of `train` differs from the commit: src/digits/training; "
+        "not identical: the code of `predict_sample` differs from the commit: stages/predict_sample.py; "
         "the run had uncommitted changes"
     )
 
 
-def test_ambiguous_names_are_listed(repository: Sandbox, store: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_ambiguous_names_are_listed(repository: Sandbox) -> None:
     one, other = (get_run(repository, name).info.run_id for name in ("one_thread", "committed"))
     MlflowClient().update_run(one, name="same")
     MlflowClient().update_run(other, name="same")
@@ -198,9 +201,10 @@ def test_ambiguous_names_are_listed(repository: Sandbox, store: Path) -> None:
     assert set(lines) == {f"{one}  same", f"{other}  same"}
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("query", ["", "12345", 'a"b', "it's", "%%%%%%", "committe"])
-def test_unknown_runs(store: Path, query: str) -> None:
-    with pytest.raises(UserError, match="^MLflow has no run .*; give a run's id, its name, or the first six or more"):
+def test_unknown_runs(query: str) -> None:
+    with pytest.raises(UserError, match=r"^MLflow has no run .*; give a run's id, its name, or the first six or more"):
         verify_run(query)
 
 
@@ -276,6 +280,7 @@ def test_tampered_files_are_named(
         verify_run(run_id)
 
 
+@pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     ("commit", "line"),
     [
@@ -283,7 +288,7 @@ def test_tampered_files_are_named(
         ("--upload-pack=x", "^'--upload-pack=x' is not the SHA of a commit$"),
     ],
 )
-def test_unknown_commits(repository: Sandbox, store: Path, commit: str, line: str) -> None:
+def test_unknown_commits(repository: Sandbox, commit: str, line: str) -> None:
     run_id = get_run(repository, "committed").info.run_id
     MlflowClient().set_tag(run_id, "mlflow.source.git.commit", commit)
     with pytest.raises(UserError, match=line):
@@ -293,7 +298,7 @@ def test_unknown_commits(repository: Sandbox, store: Path, commit: str, line: st
 def test_absent_store_or_experiment_is_not_created(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = contents(store)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "other")
-    with pytest.raises(UserError, match="^MLflow has no experiment 'other': run `dvc repro`, or name another in"):
+    with pytest.raises(UserError, match=r"^MLflow has no experiment 'other': run `dvc repro`, or name another in"):
         verify_run("committed")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}/absent.db")
     with pytest.raises(UserError, match=f"^There is no MLflow store at {store}/absent.db: run `dvc repro`, or name"):
@@ -331,7 +336,8 @@ def processes_in(folder: Path) -> list[str]:
     return found
 
 
-def test_failing_dvc_is_an_error_with_its_last_lines(repository: Sandbox, store: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_failing_dvc_is_an_error_with_its_last_lines(repository: Sandbox) -> None:
     commit = get_run(repository, "committed").data.tags["mlflow.source.git.commit"]
     with clone.at_commit(commit) as copy, pytest.raises(UserError) as error:
         copy.dvc("repro", "absent")
@@ -343,11 +349,10 @@ def test_failing_dvc_is_an_error_with_its_last_lines(repository: Sandbox, store:
 def test_settings_of_dvc_mlflow_and_python_are_not_inherited(
     repository: Sandbox, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DVC_ROOT", "/elsewhere")
+    monkeypatch.setenv("DVC_EXP_NAME", "mine")
     commit = get_run(repository, "committed").data.tags["mlflow.source.git.commit"]
     with clone.at_commit(commit) as copy:
         names = {name for name in copy.environment if name.startswith(("DVC_", "MLFLOW_", "PYTHONPATH"))}
         assert names == {"DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR"}
         assert all(Path(copy.environment[name]).is_relative_to(store / "tmp") for name in names)
         assert not (copy.root / ".dvc/cache").exists()
-    assert os.environ["DVC_ROOT"] == "/elsewhere"

@@ -86,18 +86,24 @@ def at_commit(commit: str) -> Iterator[Clone]:
     Raises:
         UserError: there is no repository, or it does not have the commit.
     """
+    with TemporaryDirectory(prefix="digits-") as name:
+        folder = Path(name)
+        yield Clone(_check_out(commit, folder / "repository"), _environment(folder))
+
+
+def _check_out(commit: str, target: Path) -> Path:
+    """Clone the repository to `target`, check out `commit`, and return the folder of dvc.yaml."""
     root = paths.repo_root()
     try:
-        original = git.Repo(root, search_parent_directories=True)
+        with git.Repo(root, search_parent_directories=True, expand_vars=False) as original:
+            _check_commit(original, commit)
+            with git.Repo.clone_from(original.common_dir, target, shared=True, no_checkout=True) as copy:
+                copy.git.checkout(commit)
+            return target / root.relative_to(original.working_dir)
     except git.InvalidGitRepositoryError as error:
         raise UserError(f"{root} is not in a Git repository; change to the one that has commit {commit}") from error
-    with original, TemporaryDirectory(prefix="digits-") as folder:
-        _check_commit(original, commit)
-        with git.Repo.clone_from(
-            original.common_dir, Path(folder, "repository"), shared=True, no_checkout=True
-        ) as copy:
-            copy.git.checkout(commit)
-        yield Clone(Path(folder, "repository", root.relative_to(original.working_dir)), _environment(Path(folder)))
+    except git.GitCommandError as error:
+        raise UserError(f"{root} cannot be cloned at commit {commit}: {' '.join(str(error).split())}") from error
 
 
 def _check_commit(repository: git.Repo, commit: str) -> None:

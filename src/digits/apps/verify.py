@@ -138,6 +138,8 @@ def _read_state(logged: LoggedRun, copy: Clone) -> State:
         with chdir(copy.root):
             state = pipeline_state.read("track")
         difference = _contradiction(logged, state)
+    except UserError as error:
+        raise UserError(f"{logged} contradicts its own files: {str(error).removesuffix('; run: dvc repro')}") from error
     except UNREADABLE as error:
         raise UserError(f"{logged}: its files in MLflow are damaged: {' '.join(str(error).split())}") from error
     if difference:
