@@ -15,6 +15,7 @@ from mlflow.entities import Run
 
 from digits.apps import clone, verify
 from digits.common.errors import UserError
+from factories import write_yaml
 from mlflow_runs import forget_store, runs
 from sandbox import PARAMS, ROOT, Sandbox, make_sandbox
 
@@ -325,6 +326,22 @@ def test_interruption_leaves_nothing_behind(
     assert process.returncode == expected
     assert "Traceback" not in errors
     assert not processes_in(store / "tmp")
+
+
+def test_interruption_ends_the_stage_at_once(repository: Sandbox, store: Path) -> None:
+    """The stage leaves a temporary file, too."""
+    stage = {"cmd": f"touch $TMPDIR/left && echo started && sleep 20 && touch {store}/done"}
+    commit = get_run(repository, "committed").data.tags["mlflow.source.git.commit"]
+
+    def interrupt(line: str) -> None:
+        if line == "started":
+            raise KeyboardInterrupt
+
+    with clone.at_commit(commit) as copy:
+        write_yaml(copy.root / "dvc.yaml", {"stages": {"slow": stage}})
+        with pytest.raises(KeyboardInterrupt):
+            copy.dvc("repro", "slow", on_line=interrupt)
+    assert not (store / "done").exists()
 
 
 def processes_in(folder: Path) -> list[str]:
