@@ -45,8 +45,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 def make_run(sandbox: Sandbox, name: str, params: dict[str, object]) -> None:
     sandbox.set_params(params)
     sandbox.repro()
-    client = MlflowClient(f"sqlite:///{sandbox.root}/mlflow.db")
-    client.update_run(runs(sandbox.root)[-1].info.run_id, name=name)
+    (run,) = [run for run in runs(sandbox.root) if run.info.run_name.startswith("tutorial-")]
+    MlflowClient(f"sqlite:///{sandbox.root}/mlflow.db").update_run(run.info.run_id, name=name)
 
 
 def get_run(repository: Sandbox, name: str) -> Run:
@@ -203,7 +203,7 @@ def test_ambiguous_names_are_listed(repository: Sandbox) -> None:
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.parametrize("query", ["", "12345", 'a"b', "it's", "%%%%%%", "committe"])
+@pytest.mark.parametrize("query", ["", "12345", 'a"b', "it's", "%%%%%%", "commit"])
 def test_unknown_runs(query: str) -> None:
     with pytest.raises(UserError, match=r"^MLflow has no run .*; give a run's id, its name, or the first six or more"):
         verify_run(query)
@@ -263,6 +263,7 @@ def replace(old: str, new: str) -> Callable[[Path], object]:
         ),
         ("metrics.json", replace('"accuracy": 0.', '"accuracy": 0.9'), r"the MD5 of metrics.json: \w{32} in its files"),
         ("history.csv", replace("\n1,", "\n1,9"), r"the MD5 of history.csv: \w{32} in its files, \w{32} in MLflow"),
+        ("prediction.json", replace("9", "8"), r"the MD5 of prediction.json: \w{32} in its files, \w{32} in MLflow"),
         ("metrics.json", replace("{", ""), "damaged"),
         ("params.yaml", replace("fetch:", "fetch"), "damaged"),
         ("dvc.lock", replace("stages:", "phases:"), "damaged"),
@@ -351,6 +352,19 @@ def processes_in(folder: Path) -> list[str]:
         with contextlib.suppress(OSError):  # it has ended
             found += [link.parent.name] if link.readlink().is_relative_to(folder) else []
     return found
+
+
+def test_entries_of_removed_stages_are_ignored(
+    repository: Sandbox, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = get_run(repository, "committed").info.run_id
+    lock = store / f"mlartifacts/{run_id}/artifacts/dvc.lock"
+    entry = (
+        "  removed:\n    cmd: python\n    outs:\n    - {path: data/raw, md5: ffba38e618e365200d865e545938fc3b.dir}\n"
+    )
+    lock.write_text(lock.read_text() + entry)
+    restore_instead_of_rebuilding(repository, monkeypatch)
+    assert verify_run(run_id)[0].difference is None
 
 
 @pytest.mark.usefixtures("store")

@@ -26,8 +26,7 @@ from digits.tracking import run as run_content
 from digits.tracking.pipeline_state import State
 from digits.tracking.run import HISTORY, METRICS, MODEL, NORMALIZED, RAW, STATE_TAG
 
-FILES = ("params.yaml", "dvc.lock", "metrics.json", "history.csv")
-REPORTS = (METRICS, HISTORY)
+REPORTS = [path for path in run_content.FILES if path.parent.name == "reports"]
 TIMES = {"training_seconds", "training_images_per_second"}  # they differ every time
 
 # What a damaged YAML, JSON or CSV file raises.
@@ -42,7 +41,7 @@ class LoggedRun:
 
     run: Run
     metrics: list[tuple[str, float]]  # every epoch's, then the latest ones
-    folder: Path  # of FILES
+    folder: Path  # of its files
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -116,10 +115,11 @@ def _find(client: MlflowClient, experiment_id: str, query: str) -> Run:
 def _download(client: MlflowClient, run: Run, folder: Path) -> LoggedRun:
     run_id = run.info.run_id
     tags = {STATE_TAG, "mlflow.source.git.commit"} - set(run.data.tags)
-    artifacts = set(FILES) - {item.path for item in client.list_artifacts(run_id)}
+    names = {path.name for path in run_content.FILES}
+    artifacts = names - {item.path for item in client.list_artifacts(run_id)}
     if missing := sorted(tags | artifacts):
         raise UserError(f"run {run_id} cannot be verified: MLflow lacks its {', '.join(missing)}")
-    for name in FILES:
+    for name in names:
         client.download_artifacts(run_id, name, str(folder))
     latest = {name: value for name, value in run.data.metrics.items() if name not in TIMES}
     histories = [client.get_metric_history(run_id, name) for name in latest]
@@ -196,7 +196,8 @@ def _compare_environment(logged: LoggedRun, show: Show) -> bool:
         return True
     for tag in here:
         if then.get(tag) != here[tag]:
-            show(f"the environment differs: {tag.removeprefix('version.')} {then.get(tag)} then, {here[tag]} here")
+            name = tag.removeprefix("version.")
+            show(f"the environment differs: {name} {then.get(tag, 'unknown')} then, {here[tag]} here")
     return then == here
 
 
@@ -234,9 +235,8 @@ def _metrics(folder: Path) -> dict[str, float]:
     last |= {f"test_{name}": value for name, value in scores.items()}
     last |= {f"test_f1_{label}": values["f1"] for label, values in per_class.items()}
     last["parameters"] = parameters
-    by_epoch = {_at(name, row["epoch"]): value for row in [*earlier, last] for name, value in row.items()}
-    latest = {str(name): value for name, value in last.items()}
-    return {name: value for name, value in (by_epoch | latest).items() if not name.startswith("epoch")}
+    by_epoch = {_at(name, row["epoch"]): row[name] for row in [*earlier, last] for name in row if name != "epoch"}
+    return by_epoch | {str(name): value for name, value in last.items() if name != "epoch"}
 
 
 def _at(metric: object, epoch: int) -> str:
@@ -249,11 +249,12 @@ def _dotted(sections: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
 
 def _locked_outs(copy: Clone) -> dict[str, dict[str, str]]:
     """The MD5 of each output by path, by stage; in the order of the pipeline if it was rebuilt."""
-    stages = YAML(typ="safe").load(copy.root / "dvc.lock")["stages"]
+    declared = YAML(typ="safe").load(copy.root / "dvc.yaml")["stages"]
+    locked = YAML(typ="safe").load(copy.root / "dvc.lock")["stages"]
     return {
         name: {out["path"]: out.get("md5", "") for out in entry.get("outs", [])}
-        for name, entry in stages.items()
-        if name != "track"
+        for name, entry in locked.items()
+        if name.split("@")[0] in declared and name != "track"  # dvc.lock keeps the entries of removed stages
     }
 
 
