@@ -2,9 +2,11 @@
 
 import typer
 
+from digits.cli import verify
 from digits.common.stage import run_stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(verify.verify)
 
 
 @app.callback()

@@ -22,11 +22,14 @@ TIMEOUTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIE
 
 
 @contextmanager
-def connect() -> Iterator[tuple[MlflowClient, str]]:
+def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
     """A client of the store that MLFLOW_TRACKING_URI names, and the id of the experiment in MLFLOW_EXPERIMENT_NAME.
 
     By default the store is mlflow.db at the root of the repository, where a relative database path starts, too: in the
     block, the root is the working directory.
+
+    Args:
+        create: whether to create the database and the experiment if they do not exist, instead of raising.
 
     Raises:
         UserError: the store cannot be used, now or at any time in the block; nothing is lost.
@@ -38,18 +41,19 @@ def connect() -> Iterator[tuple[MlflowClient, str]]:
         logging.getLogger(name).setLevel(logging.WARNING)
     uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     try:
-        with chdir(paths.repo_root()), _exclusive(uri):
+        with chdir(paths.repo_root()), _exclusive(uri) if create else nullcontext():
+            if not create:
+                _check_exists(uri)
             if not uri.startswith("http"):
                 _check_database(uri)
             mlflow.set_tracking_uri(uri)
             client = MlflowClient()
-            yield client, _experiment(client, uri)
+            yield client, _experiment(client, uri, create=create)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            without_password(f"MLflow at {uri} cannot be used: {reason}\n")
-            + "Nothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
-        ) from error
+        safe = "\nNothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
+        line = without_password(f"MLflow at {uri} cannot be used: {reason}")
+        raise UserError(line + safe if create else line) from error
 
 
 def without_password(text: str) -> str:
@@ -72,6 +76,14 @@ def _exclusive(uri: str) -> Iterator[None]:
         yield
 
 
+def _check_exists(uri: str) -> None:
+    database = _database(uri)
+    if database and not database.is_file():
+        raise UserError(
+            f"There is no MLflow store at {database}: run `dvc repro`, or name another in MLFLOW_TRACKING_URI"
+        )
+
+
 def _check_database(uri: str) -> None:
     """Connect once. MLflow itself would try for 100 s, and end with a traceback."""
     try:
@@ -82,17 +94,21 @@ def _check_database(uri: str) -> None:
         raise MlflowException(f"{error}") from error
 
 
-def _experiment(client: MlflowClient, uri: str) -> str:
-    """The id of the experiment, created if it does not exist."""
+def _experiment(client: MlflowClient, uri: str, *, create: bool) -> str:
+    """The id of the experiment, created if it does not exist and `create` is set."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "digits"
     experiment = client.get_experiment_by_name(name)
+    if experiment is None and not create:
+        raise UserError(
+            f"MLflow has no experiment {name!r}: run `dvc repro`, or name another in MLFLOW_EXPERIMENT_NAME"
+        )
     if experiment is None:
         try:
             return str(client.create_experiment(name, artifact_location=_artifact_location(uri)))
         except MlflowException as error:
             if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
-            return _experiment(client, uri)  # another process was faster
+            return _experiment(client, uri, create=create)  # another process was faster
     if experiment.lifecycle_stage != "active":
         raise UserError(
             f"MLflow's experiment {name!r} is deleted; restore it with "
