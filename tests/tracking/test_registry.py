@@ -28,6 +28,7 @@ def register(client: MlflowClient, tmp_path: Path) -> Callable[..., str]:
         run_id: str = run or client.create_run(experiment).info.run_id
         found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
         model = found[0] if found else client.create_logged_model(experiment, "classifier", run_id)
+        client.log_metric(run_id, "val_accuracy", accuracy, model_id=model.model_id)
         client.log_model_artifact(model.model_id, __file__)
         client.finalize_logged_model(model.model_id, "READY")
         tags = {"validation_accuracy": str(accuracy), "validation_split": split}
