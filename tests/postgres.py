@@ -1,6 +1,6 @@
 """A throw-away PostgreSQL cluster.
 
-PostgreSQL refuses to run as root. Tests that do, as in CI, run it as the user `postgres`, whom Debian's package creates.
+PostgreSQL refuses to run as root. Tests that do, as in CI, run it as the user `postgres`, which Debian's package has.
 """
 
 import os

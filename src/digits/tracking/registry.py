@@ -48,7 +48,11 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     version, *doubles = _versions(client, run_id, model_id)
     for double in doubles:  # another process registered it at the same moment
         client.delete_model_version(NAME, double.version)
-    client.set_logged_model_tags(model_id, {SPLIT: tags[SPLIT]})
+    try:
+        client.set_logged_model_tags(model_id, {SPLIT: tags[SPLIT]})
+    except MlflowException:  # another process kept another run of the state, and deleted this one's model
+        unregister(client, run_id)
+        raise
     # Look again after each change: another process may have registered a better one.
     while True:
         champion = _champion(client)
@@ -58,11 +62,17 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         client.set_registered_model_alias(NAME, CHAMPION, str(best.version))
 
 
-def _versions(client: MlflowClient, run_id: str | None, model_id: str) -> list[ModelVersion]:
-    """The versions of a run's model, oldest first, without those that somebody registered by hand: they lack the tags."""
+def unregister(client: MlflowClient, run_id: str) -> None:
+    """Delete the versions of a run. Its model is deleted, so that no other process registers it again."""
+    for version in _versions(client, run_id):
+        client.delete_model_version(NAME, version.version)
+
+
+def _versions(client: MlflowClient, run_id: str | None, model_id: str = "") -> list[ModelVersion]:
+    """The versions of a run, or of its model, oldest first, but for those registered by hand: they lack the tags."""
     found = client.search_model_versions(f"name = '{NAME}' AND run_id = '{run_id}'")
-    found = [version for version in found if version.source == f"models:/{model_id}" and SPLIT in version.tags]
-    return sorted(found, key=lambda version: int(version.version))
+    own = [version for version in found if SPLIT in version.tags and str(version.source).endswith(model_id)]
+    return sorted(own, key=lambda version: int(version.version))
 
 
 def _champion(client: MlflowClient) -> ModelVersion | None:

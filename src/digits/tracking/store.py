@@ -8,6 +8,7 @@ from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 
 import mlflow
+import requests
 import sqlalchemy
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -44,7 +45,7 @@ def connect() -> Iterator[tuple[MlflowClient, str]]:
             mlflow.set_tracking_uri(uri)
             client = MlflowClient()
             yield client, _experiment(client, uri)
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
+    except (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError) as error:
         reason = " ".join(str(error).split())[:300]
         raise UserError(
             without_password(f"MLflow at {uri} cannot be used: {reason}\n")
