@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -18,7 +19,7 @@ from digits.tracking.log_run import log_run
 from factories import make_results
 from mlflow_runs import assert_complete, forget_store
 from publishers import kill_stage, log_at_once, run_stage
-from sandbox import STAGES, make_sandbox
+from sandbox import ROOT, STAGES, make_sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
@@ -154,3 +155,43 @@ def test_publishers_of_four_states_make_four_runs(client: MlflowClient, server: 
         assert_complete(client, found[last], tmp_path / f"tree-{tree}")
     assert len(client.search_logged_models([found[3].info.experiment_id])) == 4
     assert_registered_once(client, list(found.values()))
+
+
+def documented(block: str) -> str:
+    """The content of the first block of that language in docs/tracking-server.md."""
+    return (ROOT / "docs/tracking-server.md").read_text().split(f"```{block}\n")[1].split("```")[0]
+
+
+def test_documented_server_asks_for_a_password(cluster: postgres.Cluster, tmp_path: Path) -> None:
+    database = cluster.create_database("protected")
+    printed = "postgresql+psycopg2://mlflow:DATABASE-PASSWORD@127.0.0.1/mlflow"
+    (tmp_path / "auth.ini").write_text(documented("ini").replace(printed, database))
+    *exports, command = documented("bash").replace(printed, database).splitlines()
+    variables = dict(line.split("#")[0].removeprefix("export ").strip().split("=", 1) for line in exports)
+    command = command.replace("/srv/mlflow", str(tmp_path / "artifacts"))
+    with browser.server(*command.split(), health="/health", environment=variables, cwd=tmp_path) as address:
+        create = requests.post(
+            f"{address}/api/2.0/mlflow/users/create",
+            json={"username": "ann", "password": "ANNS-PASSWORD"},
+            auth=("admin", variables["MLFLOW_AUTH_ADMIN_PASSWORD"]),
+        )
+        create.raise_for_status()
+        make_results(tmp_path / "tree", 3, 0.97)
+        nobody = run_stage(tmp_path / "tree", address, ok=False)
+        wrong = run_stage(tmp_path / "tree", address.replace("//", "//ann:WRONG-PASSWORD@"), ok=False)
+        for error in (nobody, wrong):
+            complaint, advice = error.splitlines()
+            assert "failed with error code 401" in complaint
+            assert advice.startswith("Nothing is lost")
+            assert "PASSWORD" not in error
+        for user, password in (("admin", "ADMIN-PASSWORD"), ("ann", "ANNS-PASSWORD")):
+            account = {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in account.items():
+                    patch.setenv(name, value)
+                make_results(tmp_path / user, 3 if user == "admin" else 5, 0.97)
+                run_stage(tmp_path / user, address)
+                client = MlflowClient(address)
+                found = runs(client, "digits")
+                assert_complete(client, found[-1], tmp_path / user)
+                assert_registered_once(client, found)
