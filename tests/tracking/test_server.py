@@ -174,6 +174,7 @@ def test_documented_server_asks_for_a_password(cluster: postgres.Cluster, tmp_pa
             f"{address}/api/2.0/mlflow/users/create",
             json={"username": "ann", "password": "ANNS-PASSWORD"},
             auth=("admin", variables["MLFLOW_AUTH_ADMIN_PASSWORD"]),
+            timeout=60,
         )
         create.raise_for_status()
         make_results(tmp_path / "tree", 3, 0.97)
