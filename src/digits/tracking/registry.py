@@ -7,19 +7,18 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    INVALID_PARAMETER_VALUE,
-    RESOURCE_ALREADY_EXISTS,
-    RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
-)
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 NAME = "digits"
 CHAMPION = "champion"
 SPLIT = "validation_split"
 
 PAGE = 10  # models per request when looking for the best
-ABSENT = [ErrorCode.Name(code) for code in (INVALID_PARAMETER_VALUE, RESOURCE_DOES_NOT_EXIST)]  # no alias, no model
+ABSENT = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # MLflow's errors for no alias, and for no model
+BEST_FIRST: list[dict[str, Any]] = [
+    {"field_name": "metrics.val_accuracy", "ascending": False},
+    {"field_name": "creation_timestamp", "ascending": True},
+]
 
 DESCRIPTION = """Classifiers of handwritten digits: raw pixels 0..255, float32 (n, 28, 28), to ten probabilities.
 
@@ -35,8 +34,7 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     A version's tags have its `validation_accuracy`, and a `validation_split` that is equal for models to be compared.
     The model has the accuracy as its metric `val_accuracy`, and gets the tag of the split.
     """
-    # By searching: MLflow reads every version to get a registered model by its name.
-    if not client.search_registered_models(f"name = '{NAME}'"):
+    if not _champion(client):  # else there is a model, and MLflow would read every version to say so
         try:
             client.create_registered_model(NAME, description=DESCRIPTION)
         except MlflowException as error:
@@ -56,10 +54,10 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     # Look again after each change: another process may have registered a better one.
     while True:
         champion = _champion(client)
-        best = _best(client, version, champion)
-        if champion and int(champion.version) == int(best.version):
+        best = str(_best(client, version, champion).version)
+        if champion and str(champion.version) == best:
             break
-        client.set_registered_model_alias(NAME, CHAMPION, str(best.version))
+        client.set_registered_model_alias(NAME, CHAMPION, best)
 
 
 def unregister(client: MlflowClient, run_id: str) -> None:
@@ -95,17 +93,12 @@ def _best(client: MlflowClient, new: ModelVersion, champion: ModelVersion | None
 def _ranked(client: MlflowClient, split: str) -> Iterator[ModelVersion]:
     """The versions with a validation split, best first, as far as they are asked for: the database sorts them."""
     experiments = [str(experiment.experiment_id) for experiment in client.search_experiments()]
-    order: list[dict[str, Any]] = [{"field_name": "metrics.val_accuracy", "ascending": False}]
-    order += [{"field_name": "creation_timestamp", "ascending": True}]
-    token = None
-    while True:
-        models = client.search_logged_models(
-            experiments, f"tags.{SPLIT} = '{split}'", max_results=PAGE, order_by=order, page_token=token
-        )
+    own, token = f"tags.{SPLIT} = '{split}'", None
+    while token != "":
+        models = client.search_logged_models(experiments, own, None, PAGE, BEST_FIRST, token)
         for model in models:
             yield from _versions(client, model.source_run_id, model.model_id)
-        if not (token := models.token):
-            break
+        token = models.token or ""
 
 
 def _rank(version: ModelVersion) -> tuple[float, int]:
