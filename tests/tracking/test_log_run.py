@@ -1,12 +1,7 @@
 """One MLflow run for one state: logged, interrupted, lost, edited, and logged by several processes at once."""
 
-import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +18,7 @@ from digits.tracking import run as run_content
 from digits.tracking.log_run import log_run
 from factories import make_results
 from mlflow_runs import assert_complete, forget_store, model_id, runs
-from sandbox import ROOT
+from publishers import kill_stage, log_at_once, run_stage
 
 NOTE = "mlflow.note.content"
 
@@ -106,33 +101,12 @@ def test_interrupted_logging_is_completed(tree: Path) -> None:
     assert_logged_once(tree)
 
 
-# Runs stages/track.py, which ends by SIGKILL just before call number sys.argv[1] that writes to MLflow.
-KILLED = """
-import itertools, os, runpy, signal, sys
-from mlflow import MlflowClient
-calls = itertools.count()
-def counted(method):
-    def call(*arguments, **keywords):
-        if next(calls) == int(sys.argv[1]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return method(*arguments, **keywords)
-    return call
-for name in dir(MlflowClient):
-    if name.startswith(("create_", "log_", "set_", "finalize_", "update_")):
-        setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
-runpy.run_path(sys.argv[2], run_name="__main__")
-"""
-
-
 @pytest.mark.slow
 def test_killed_stage_is_completed(tree: Path) -> None:
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONPATH": str(ROOT / "src")}
-    stage = ROOT / "stages/track.py"
+    uri = f"sqlite:///{tree}/mlflow.db"
     for write in (1, 4, 9, 13):
-        killed = subprocess.run([sys.executable, "-c", KILLED, str(write), stage], env=environment, check=False)
-        assert killed.returncode == -signal.SIGKILL
-        assert not Path("data/logged.json").exists()
-    subprocess.run([sys.executable, stage], env=environment, check=True)
+        kill_stage(tree, uri, write)
+    run_stage(tree, uri)
     assert_logged_once(tree)
     assert set(files.read_json(Path("data/logged.json"))) == {"state"}
 
@@ -269,48 +243,18 @@ def test_half_written_plot_is_not_logged(tree: Path) -> None:
 
 @pytest.mark.slow
 def test_two_runs_of_a_state_become_one(tree: Path) -> None:
-    """What two publishers leave that created their run at the same moment."""
+    """What publishers leave that created their run at the same moment."""
     log()
     (first,) = runs(tree)
     client = MlflowClient()
-    client.create_run(first.info.experiment_id, first.info.start_time, first.data.tags, first.info.run_name)
+    for _ in range(10):  # the first by id is kept: hardly ever the one that is registered
+        client.create_run(first.info.experiment_id, first.info.start_time, first.data.tags, first.info.run_name)
     log()
     (run,) = [run for run in runs(tree) if run.info.lifecycle_stage == "active"]
     assert_complete(client, run, tree)
     assert {run.info.run_id} == {model.source_run_id for model in client.search_logged_models(["1"])}
-
-
-# Waits for the others, then logs the state in the working directory.
-PUBLISHER = """
-import sys, time
-from pathlib import Path
-from digits.tracking import pipeline_state
-from digits.tracking.log_run import log_run
-state = pipeline_state.read("track")
-Path("ready").touch()
-while not Path(sys.argv[1]).exists():
-    time.sleep(0.001)
-log_run(state)
-"""
-
-
-def log_at_once(folder: Path, uri: str, publishers: int) -> None:
-    """Log one state from several trees, each with a training run of another duration."""
-    start = folder / "start"
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": uri, "PYTHONPATH": str(ROOT / "src")}
-    processes = []
-    for number in range(publishers):
-        tree = folder / f"tree-{number}"
-        make_results(tree, epochs=3, accuracy=0.97)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(tree)
-            run_record.save(tree / "data/model.keras", 1.7e9, 2.0 + number)
-        command = [sys.executable, "-c", PUBLISHER, str(start)]
-        processes.append(subprocess.Popen(command, cwd=tree, env=environment))
-    while not all((folder / f"tree-{number}/ready").exists() for number in range(publishers)):
-        time.sleep(0.01)
-    start.touch()
-    assert [process.wait() for process in processes] == [0] * publishers
+    (version,) = client.search_model_versions("name = 'digits'")
+    assert version.run_id == client.get_model_version_by_alias("digits", "champion").run_id == run.info.run_id
 
 
 def assert_one_run(uri: str, folder: Path) -> None:
@@ -324,7 +268,7 @@ def assert_one_run(uri: str, folder: Path) -> None:
 @pytest.mark.slow
 def test_publishers_at_once_on_a_database_make_one_run(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    log_at_once(tmp_path, uri, publishers=6)
+    log_at_once(tmp_path, uri, epochs=[3] * 6)
     assert_one_run(uri, tmp_path)
     assert len(runs(tmp_path)) == 1
 
@@ -335,7 +279,7 @@ def test_publishers_at_once_on_a_server_make_one_run(tmp_path: Path) -> None:
     command = ["mlflow", "server", "--workers", "2", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]
     command += ["--artifacts-destination", str(tmp_path / "served")]
     with browser.server(*command, health="/health", environment={}, cwd=tmp_path) as address:
-        log_at_once(tmp_path, address, publishers=6)
+        log_at_once(tmp_path, address, epochs=[3] * 6)
         assert_one_run(address, tmp_path)
 
 

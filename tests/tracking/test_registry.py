@@ -28,6 +28,7 @@ def register(client: MlflowClient, tmp_path: Path) -> Callable[..., str]:
         run_id: str = run or client.create_run(experiment).info.run_id
         found = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
         model = found[0] if found else client.create_logged_model(experiment, "classifier", run_id)
+        client.log_metric(run_id, "val_accuracy", accuracy, model_id=model.model_id)
         client.log_model_artifact(model.model_id, __file__)
         client.finalize_logged_model(model.model_id, "READY")
         tags = {"validation_accuracy": str(accuracy), "validation_split": split}
@@ -108,3 +109,27 @@ def test_version_registered_twice_at_once_stays_once(client: MlflowClient, regis
         register(0.97)
     (version,) = client.search_model_versions("name = 'digits'")
     assert str(version.version) == "1" == champion(client)
+
+
+def test_champion_of_an_earlier_release_is_compared(client: MlflowClient, register: Callable[..., str]) -> None:
+    """Its model has no tag to be found by."""
+    best = register(0.98)
+    (model,) = client.search_logged_models(["1"], f"source_run_id = '{best}'")
+    client.delete_logged_model_tag(model.model_id, "validation_split")
+    register(0.97)
+    assert champion(client) == "1"
+    register(0.99)
+    assert champion(client) == "3"
+
+
+def test_best_version_is_found_behind_deleted_ones(
+    client: MlflowClient, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models of deleted versions are still there, and fill the first pages."""
+    monkeypatch.setattr(registry, "PAGE", 1)
+    for accuracy in (0.99, 0.98, 0.97, 0.96):
+        register(accuracy)
+    for version in ("1", "2"):
+        client.delete_model_version("digits", version)
+    register(0.95)
+    assert champion(client) == "3"

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 from mlflow import MlflowClient
 from mlflow.utils.file_utils import local_file_uri_to_path
 
@@ -92,6 +93,14 @@ def test_unusable_store_is_an_error_without_its_password(
         connect()
     assert "secret" not in str(error.value)
     assert len(str(error.value).splitlines()) <= 2
+
+
+def test_failing_upload_is_an_error_without_its_password() -> None:
+    """Artifacts go through a client that has errors of its own."""
+    with pytest.raises(UserError, match="Nothing is lost") as error, store.connect():
+        raise requests.ConnectionError("http://me:secret@127.0.0.1:9/api is away")
+    forget_store()
+    assert "secret" not in str(error.value)
 
 
 def test_database_that_is_none_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

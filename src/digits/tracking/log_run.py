@@ -63,8 +63,9 @@ class _RunLogger:
             for double in doubles:
                 for model in self.models(double):
                     self.client.delete_logged_model(model.model_id)
+                registry.unregister(self.client, double.info.run_id)
                 self.client.delete_run(double.info.run_id)
-            done = run.info.run_id
+            done = None if doubles else run.info.run_id  # a double's version may have been the champion
 
     def runs(self) -> list[Run]:
         """The runs of the state, by id."""

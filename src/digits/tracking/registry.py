@@ -1,6 +1,8 @@
 """The registered model `digits`: one version for each state, and the champion by validation accuracy."""
 
-from collections.abc import Mapping
+import heapq
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
@@ -9,6 +11,14 @@ from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 NAME = "digits"
 CHAMPION = "champion"
+SPLIT = "validation_split"
+
+PAGE = 10  # models per request when looking for the best
+ABSENT = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # MLflow's errors for no alias, and for no model
+BEST_FIRST: list[dict[str, Any]] = [
+    {"field_name": "metrics.val_accuracy", "ascending": False},
+    {"field_name": "creation_timestamp", "ascending": True},
+]
 
 DESCRIPTION = """Classifiers of handwritten digits: raw pixels 0..255, float32 (n, 28, 28), to ten probabilities.
 
@@ -22,40 +32,77 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     """Register the run's model unless it is registered, then update the champion.
 
     A version's tags have its `validation_accuracy`, and a `validation_split` that is equal for models to be compared.
+    The model has the accuracy as its metric `val_accuracy`, and gets the tag of the split.
     """
-    try:
-        client.create_registered_model(NAME, description=DESCRIPTION)
-    except MlflowException as error:
-        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
-            raise
-    source = f"models:/{model_id}"
-    if not _versions(client, source):
+    if not _champion(client):  # else there is a model, and MLflow would read every version to say so
+        try:
+            client.create_registered_model(NAME, description=DESCRIPTION)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+    if not _versions(client, run_id, model_id):
+        source = f"models:/{model_id}"
         client.create_model_version(NAME, source, run_id, tags=dict(tags), description=description, model_id=model_id)
-    version, *doubles = _versions(client, source)
+    version, *doubles = _versions(client, run_id, model_id)
     for double in doubles:  # another process registered it at the same moment
         client.delete_model_version(NAME, double.version)
-    champion = None
-    while (best := _best(client, version)) != champion:
-        if best != client.get_registered_model(NAME).aliases.get(CHAMPION):
-            client.set_registered_model_alias(NAME, CHAMPION, best)
-        champion = best  # and look again: another process may have registered a better one
+    try:
+        client.set_logged_model_tags(model_id, {SPLIT: tags[SPLIT]})
+    except MlflowException:  # another process kept another run of the state, and deleted this one's model
+        unregister(client, run_id)
+        raise
+    # Look again after each change: another process may have registered a better one.
+    while True:
+        champion = _champion(client)
+        best = str(_best(client, version, champion).version)
+        if champion and str(champion.version) == best:
+            break
+        client.set_registered_model_alias(NAME, CHAMPION, best)
 
 
-def _versions(client: MlflowClient, source: str = "") -> list[ModelVersion]:
-    """All versions, or those of one logged model, oldest first."""
-    found = client.search_model_versions(f"name = '{NAME}'")
-    return sorted((one for one in found if source in ("", one.source)), key=lambda version: int(version.version))
+def unregister(client: MlflowClient, run_id: str) -> None:
+    """Delete the versions of a run. Its model is deleted, so that no other process registers it again."""
+    for version in _versions(client, run_id):
+        client.delete_model_version(NAME, version.version)
 
 
-def _best(client: MlflowClient, new: ModelVersion) -> str:
+def _versions(client: MlflowClient, run_id: str | None, model_id: str = "") -> list[ModelVersion]:
+    """The versions of a run, or of its model, oldest first, but for those registered by hand: they lack the tags."""
+    found = client.search_model_versions(f"name = '{NAME}' AND run_id = '{run_id}'")
+    own = [version for version in found if SPLIT in version.tags and str(version.source).endswith(model_id)]
+    return sorted(own, key=lambda version: int(version.version))
+
+
+def _champion(client: MlflowClient) -> ModelVersion | None:
+    try:
+        return client.get_model_version_by_alias(NAME, CHAMPION)
+    except MlflowException as error:
+        if error.error_code not in ABSENT:
+            raise
+        return None
+
+
+def _best(client: MlflowClient, new: ModelVersion, champion: ModelVersion | None) -> ModelVersion:
     """The version that should be champion: the best among the reigning one's peers, whose files are still there."""
-    # A version that somebody registered by hand has no tags to be compared by.
-    versions = [version for version in _versions(client) if version.tags.keys() >= new.tags.keys()]
-    reigning = str(client.get_registered_model(NAME).aliases.get(CHAMPION))
-    peer = next((version for version in versions if str(version.version) == reigning), new)
-    peers = [version for version in versions if version.tags["validation_split"] == peer.tags["validation_split"]]
-    ranked = sorted(peers, key=lambda version: -float(version.tags["validation_accuracy"]))
-    return str(next((version for version in ranked if _has_files(client, version)), new).version)
+    peer = champion if champion and SPLIT in champion.tags else new
+    # The peer itself, too: an earlier release did not tag its model.
+    ranked = heapq.merge([peer], _ranked(client, peer.tags[SPLIT]), key=_rank)
+    return next((version for version in ranked if _has_files(client, version)), new)
+
+
+def _ranked(client: MlflowClient, split: str) -> Iterator[ModelVersion]:
+    """The versions with a validation split, best first, as far as they are asked for: the database sorts them."""
+    experiments = [str(experiment.experiment_id) for experiment in client.search_experiments()]
+    own, token = f"tags.{SPLIT} = '{split}'", None
+    while token != "":
+        models = client.search_logged_models(experiments, own, None, PAGE, BEST_FIRST, token)
+        for model in models:
+            yield from _versions(client, model.source_run_id, model.model_id)
+        token = models.token or ""
+
+
+def _rank(version: ModelVersion) -> tuple[float, int]:
+    return -float(version.tags["validation_accuracy"]), int(version.version)
 
 
 def _has_files(client: MlflowClient, version: ModelVersion) -> bool:

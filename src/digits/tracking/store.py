@@ -8,6 +8,7 @@ from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 
 import mlflow
+import requests
 import sqlalchemy
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -39,7 +40,7 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"  # the stage would end before the queue
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    uri = _configured_uri()
     try:
         with chdir(paths.repo_root()), _exclusive(uri) if create else nullcontext():
             if not create:
@@ -49,11 +50,22 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
             mlflow.set_tracking_uri(uri)
             client = MlflowClient()
             yield client, _experiment(client, uri, create=create)
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError) as error:
+    except (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError) as error:
         reason = " ".join(str(error).split())[:300]
         safe = "\nNothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
         line = without_password(f"MLflow at {uri} cannot be used: {reason}")
         raise UserError(line + safe if create else line) from error
+
+
+def tracking_uri() -> str:
+    """The address of the store for a process in another folder: the path of an SQLite database is absolute."""
+    uri = _configured_uri()
+    database = _database(uri)
+    return f"sqlite:///{database}" if database else uri
+
+
+def _configured_uri() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
 
 
 def without_password(text: str) -> str:
@@ -63,7 +75,7 @@ def without_password(text: str) -> str:
 
 def _database(uri: str) -> Path | None:
     """The file of an SQLite database; None for every other store."""
-    return Path(uri.removeprefix("sqlite:///")).absolute() if uri.startswith("sqlite:///") else None
+    return paths.repo_root() / uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else None
 
 
 @contextmanager
