@@ -7,7 +7,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 NAME = "digits"
 CHAMPION = "champion"
@@ -48,8 +48,9 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         client.delete_model_version(NAME, double.version)
     try:
         client.set_logged_model_tags(model_id, {SPLIT: tags[SPLIT]})
-    except MlflowException:  # another process kept another run of the state, and deleted this one's model
-        unregister(client, run_id)
+    except MlflowException as error:
+        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+            unregister(client, run_id)  # another process kept another run of the state, and deleted this one's model
         raise
     # Look again after each change: another process may have registered a better one.
     while True:
