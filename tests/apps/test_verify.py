@@ -151,7 +151,7 @@ def test_another_environment_has_a_status_of_its_own(repository: Sandbox, store:
     assert status == 2
     _, difference, verdict = lines
     assert difference.startswith("the environment differs: numpy 1.0.0 then, ")
-    assert verdict.startswith("identical nonetheless: 12 outputs, ")
+    assert verdict.startswith("identical all the same: 12 outputs, ")
 
 
 def test_user_errors_are_lines_with_status_1(repository: Sandbox, store: Path) -> None:

@@ -1,11 +1,15 @@
-"""The command `digits`. Each command is a module beside this one."""
+"""The command `digits`. Each of its commands is a module beside this one."""
+
+import signal
+import sys
 
 import typer
 
-from digits.cli import verify
+from digits.cli import sweep, verify
 from digits.common.stage import run_stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(sweep.sweep)
 app.command()(verify.verify)
 
 
@@ -16,4 +20,7 @@ def digits() -> None:
 
 def main() -> None:
     """Run the command; what the user can fix is printed as plain lines, with exit status 1."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_DFL:  # end as with Ctrl-C, which removes what is temporary
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     run_stage(app)
