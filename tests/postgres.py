@@ -4,6 +4,7 @@ PostgreSQL refuses to run as root. Tests that do, as in CI, run it as the user `
 """
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,8 @@ def find(program: str) -> str | None:
 def needs_postgres() -> None:
     """Skip without PostgreSQL on a newcomer's machine; in CI its absence is a failure."""
     missing = [name for name in ("initdb", "postgres") if not find(name)]
+    if os.geteuid() == 0 and "postgres" not in [entry.pw_name for entry in pwd.getpwall()]:
+        missing.append("user postgres")
     if missing and os.environ.get("DIGITS_CI") == "1":
         pytest.fail(f"{' and '.join(missing)} must be installed in CI")
     if missing:
