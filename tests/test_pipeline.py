@@ -19,7 +19,7 @@ from mlflow.entities import Run
 import browser
 from digits.data import idx
 from mlflow_runs import assert_complete, model_id, runs
-from sandbox import STAGES, Sandbox, make_sandbox
+from sandbox import ROOT, STAGES, Sandbox, make_sandbox
 
 # One worker runs them all, since they share a sandbox.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
@@ -365,6 +365,26 @@ def test_monorepo_keeps_everything_in_its_folder(tmp_path: Path) -> None:
     assert {path.name for path in outer.root.iterdir()} == {".git", ".dvc", ".dvcignore", "digits"}
     assert (inner.root / "mlflow.db").exists()
     assert (inner.root / "mlartifacts").exists()
+
+    outer.run("git", "add", "--all")
+    outer.run("git", "commit", "-qm", "Fewer images")
+    output = inner.having(PYTHONPATH=str(ROOT / "src")).run("digits", "sweep", "-S", "train.seed=0")
+    assert "0 trained, 1 restored from DVC's cache, 0 known to MLflow." in output
+    assert len(runs(inner.root)) == 1
+
+
+def test_pull_request_is_compared_with_main(pipeline: Sandbox, tmp_path: Path) -> None:
+    copy = pipeline.copy(tmp_path / "copy")
+    copy.run("git", "commit", "-qam", "Results with few images")
+    copy.set_params({"recipes.tutorial.epochs": 3})
+    copy.repro()
+    summary = [line.split() for line in copy.run("bash", ".ci/compare", "HEAD").splitlines()]
+    assert ["|", "params.yaml", "|", "recipes.tutorial.epochs", "|", "5", "|", "3", "|"] in summary
+    accuracy = str(report(copy, "metrics.json")["accuracy"])
+    assert any(row[:4] == ["|", "reports/metrics.json", "|", "accuracy"] and accuracy in row for row in summary)
+    page = (copy.root / "dvc_plots/index.html").read_text()
+    assert '"rev": "HEAD"' in page
+    assert '"rev": "workspace"' in page
 
 
 @pytest.mark.parametrize("name", ["with space", "a?b"])
