@@ -17,6 +17,7 @@ def _clean_environment() -> Iterator[None]:
         for name in os.environ:
             if name.startswith(("MLFLOW_", "DVC_")):
                 patch.delenv(name)
+        patch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # else a server takes 2 GB more
         yield
 
 
