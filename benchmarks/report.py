@@ -21,6 +21,11 @@ RATIOS = {
     "epoch: Digits / the matrix products": ("digits_fit epoch", "matmul_bound epoch"),
     "dvc repro from nothing / the script": ("from nothing", "script"),
     "dvc repro after a change of epochs / the script": ("epochs changed", "script"),
+    "eight configurations: one dvc repro after the other / a sweep on 2 workers": (
+        "eight in turn",
+        "eight on 2 workers",
+    ),
+    "eight configurations: a sweep on 1 worker / on 2": ("eight on 1 workers", "eight on 2 workers"),
 }
 
 TRAINERS = {
@@ -33,6 +38,9 @@ TRAINERS = {
     "keras_fit": "Keras `model.fit` as in the tutorial",
 }
 
+SWEEP_SIZE = 8
+SWEEP_WORKERS = (1, 2)
+
 GROWTH = (1, 3, 10)  # times the training images
 
 PROCESSES = {
@@ -41,6 +49,9 @@ PROCESSES = {
     "epochs changed": "`dvc repro` after a change of `epochs` from 5 to 3",
     "nothing changed": "`dvc repro` with nothing changed",
     "empty pipeline": "`dvc repro` of an empty pipeline",
+    "eight in turn": "`dvc repro` of eight configurations with 5,000 images, one after the other",
+    "eight on 1 workers": "`digits sweep` of the eight on one worker",
+    "eight on 2 workers": "`digits sweep` of the eight on two workers",
 }
 
 
