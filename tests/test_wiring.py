@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ruamel.yaml import YAML
 
 from digits import params
 from digits.params import Params
+from digits.tracking import pipeline_state
 from digits.training import checkpoint
 from sandbox import ROOT
 
@@ -215,6 +217,12 @@ def test_committed_results_are_the_tutorials() -> None:
     assert metrics["parameters"] == 118282
     prediction = json.loads((ROOT / "reports/prediction.json").read_bytes())
     assert (prediction["index"], prediction["label"], prediction["prediction"]) == (1000, 9, 9)
+
+
+def test_readme_names_the_default_run() -> None:
+    with chdir(ROOT):
+        fingerprint = pipeline_state.read("track").fingerprint
+    assert f"digits verify tutorial-{fingerprint[:7]} " in (ROOT / "README.md").read_text()
 
 
 def test_reports_stay_small() -> None:
