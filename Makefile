@@ -64,7 +64,7 @@ check: lint test ## everything that must pass: the one gate, locally and in CI
 bench: dev $(PEERS) ## compare the speed with other libraries; takes twenty-five minutes on an idle machine
 	@PYTHONPATH=src $(BIN)/python benchmarks/speed.py
 
-bench-growth: dev ## log 1,000 runs and sweep over 1,000 configurations that do no work; takes half an hour
+bench-growth: dev ## log 1,000 runs and sweep over 1,000 configurations that do no work; takes a quarter of an hour
 	@PYTHONPATH=src:tests $(BIN)/python benchmarks/growth.py
 	@PYTHONPATH=src $(BIN)/python benchmarks/sweep_growth.py
 

@@ -1,6 +1,6 @@
 """Does publishing slow down as a store grows? Log 1,000 made-up states, one after the other, and watch time and memory.
 
-Run it as `make bench-growth`, with sweep_growth.py half an hour. It writes benchmarks/growth.json, and prints the table of
+Run it as `make bench-growth`; it takes ten minutes. It writes benchmarks/growth.json, and prints the table of
 docs/tracking-server.md.
 """
 

@@ -1,6 +1,6 @@
 """Does a sweep slow down as it grows? 1,000 tasks of no work through the real code, on two local workers.
 
-Run it as `make bench-growth`, with growth.py half an hour. It writes benchmarks/sweep_growth.json, and prints the table of
+Run it as `make bench-growth`; it takes six minutes. It writes benchmarks/sweep_growth.json, and prints the table of
 docs/sweeps.md. A task is real but for its pipeline, which has one stage that names a run of MLflow.
 """
 
