@@ -1,6 +1,5 @@
 """Verify a run: rebuild it from its commit and params, and compare every output byte for byte."""
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -10,6 +9,7 @@ from functools import reduce
 from operator import getitem
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -152,7 +152,7 @@ def _contradiction(logged: LoggedRun, state: State) -> str | None:
     content = YAML(typ="safe").load(logged.folder / "params.yaml")
     sections = {name: reduce(getitem, name.split("."), content) for name in state.params}
     return _first_difference(
-        _dotted(state.params), "in its dvc.lock", _dotted(sections).items(), "in its params.yaml"
+        run_content.dotted(state.params), "in its dvc.lock", run_content.dotted(sections).items(), "in its params.yaml"
     ) or _first_difference(_expected(logged.folder, state), "in its files", _in_mlflow(logged), "in MLflow")
 
 
@@ -172,7 +172,7 @@ def _in_mlflow(logged: LoggedRun) -> list[tuple[str, object]]:
     params = [(f"param {name}", value) for name, value in logged.run.data.params.items()]
     inputs = logged.run.inputs.dataset_inputs if logged.run.inputs else []
     datasets = [(f"dataset {tag.value}", entry.dataset.digest) for entry in inputs for tag in entry.tags]
-    reports = [(f"the MD5 of {path.name}", _md5(logged.folder / path.name)) for path in REPORTS]
+    reports = [(f"the MD5 of {path.name}", pipeline_state.md5_of(logged.folder / path.name)) for path in REPORTS]
     return [*params, *datasets, *reports, *logged.metrics, (STATE_TAG, logged.tags[STATE_TAG])]
 
 
@@ -229,12 +229,10 @@ def _first_difference(
 
 def _metrics(folder: Path) -> dict[str, float]:
     """The metrics of history.csv and metrics.json as MLflow has them: each epoch's, then the latest ones."""
-    *earlier, last = pd.read_csv(folder / HISTORY.name).to_dict(orient="records")
-    scores = files.read_json(folder / METRICS.name)
-    _, per_class, parameters = (scores.pop(key) for key in ("dataset", "per_class", "parameters"))
-    last |= {f"test_{name}": value for name, value in scores.items()}
-    last |= {f"test_f1_{label}": values["f1"] for label, values in per_class.items()}
-    last["parameters"] = parameters
+    epochs: list[dict[Any, Any]] = pd.read_csv(folder / HISTORY.name).to_dict(orient="records")
+    *earlier, last = epochs
+    scores, _ = run_content.read_scores(folder / METRICS.name)
+    last |= scores
     by_epoch = {_at(name, row["epoch"]): row[name] for row in [*earlier, last] for name in row if name != "epoch"}
     return by_epoch | {str(name): value for name, value in last.items() if name != "epoch"}
 
@@ -243,20 +241,7 @@ def _at(metric: object, epoch: int) -> str:
     return f"{metric} at epoch {epoch}"
 
 
-def _dotted(sections: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
-    return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
-
-
 def _locked_outs(copy: Clone) -> dict[str, dict[str, str]]:
     """The MD5 of each output by path, by stage; in the order of the pipeline if it was rebuilt."""
-    declared = YAML(typ="safe").load(copy.root / "dvc.yaml")["stages"]
-    locked = YAML(typ="safe").load(copy.root / "dvc.lock")["stages"]
-    return {
-        name: {out["path"]: out.get("md5", "") for out in entry.get("outs", [])}
-        for name, entry in locked.items()
-        if name.split("@")[0] in declared and name != "track"  # dvc.lock keeps the entries of removed stages
-    }
-
-
-def _md5(path: Path) -> str:
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    _, locked = pipeline_state.locked_stages(copy.root, without="track")
+    return {name: pipeline_state.locked_outs(entry) for name, entry in locked.items()}

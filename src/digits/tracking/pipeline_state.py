@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,19 +35,31 @@ def read(stage: str) -> State:
     Raises:
         UserError: these stages did not run on each other's outputs.
     """
-    declared = YAML(typ="safe").load(Path("dvc.yaml"))["stages"]
-    locked = YAML(typ="safe").load(Path("dvc.lock"))["stages"]
-    # dvc.lock keeps the entries of stages that were removed from dvc.yaml.
-    others = {name: entry for name, entry in locked.items() if name.split("@")[0] in declared and name != stage}
+    declared, others = locked_stages(Path(), without=stage)
     paths = [dep if isinstance(dep, str) else next(iter(dep)) for dep in declared[stage]["deps"]]
     used = [others[name] for name in sorted(_upstream(paths, others))]
 
     params = {key: value for entry in used for key, value in entry.get("params", {}).get("params.yaml", {}).items()}
-    outs = {out["path"]: out.get("md5", "") for entry in used for out in entry.get("outs", [])}
+    outs = {path: md5 for entry in used for path, md5 in locked_outs(entry).items()}
     for dep in (dep for entry in used for dep in entry.get("deps", [])):
         if _is_stale(dep, outs):
             raise UserError(f"dvc.lock: {dep['path']} has changed since a stage used it; run: dvc repro")
     return State(params, outs)
+
+
+def locked_stages(root: Path, without: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The stages of dvc.yaml, and their entries in dvc.lock but that of `without`, by name."""
+    declared = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
+    locked = YAML(typ="safe").load(root / "dvc.lock")["stages"]
+    # dvc.lock keeps the entries of stages that were removed from dvc.yaml.
+    return declared, {
+        name: entry for name, entry in locked.items() if name.split("@")[0] in declared and name != without
+    }
+
+
+def locked_outs(entry: Mapping[str, Any]) -> dict[str, str]:
+    """The MD5 of each output of a stage, by path, as its entry in dvc.lock has them."""
+    return {out["path"]: out.get("md5", "") for out in entry.get("outs", [])}
 
 
 def _upstream(paths: list[str], stages: Mapping[str, Any]) -> set[str]:
@@ -71,15 +83,26 @@ def _is_stale(dep: Mapping[str, str], outs: Mapping[str, str]) -> bool:
     """Whether a dependency is no longer what an output of the state has: the whole output, or a file inside it."""
     path, current = Path(dep["path"]), outs.get(dep["path"])
     if current is None and path.is_file() and any(path.is_relative_to(out) for out in outs):
-        current = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        current = md5_of(path)
     return current not in (None, dep.get("md5"))
+
+
+def md5_of(path: Path) -> str:
+    """The MD5 of a file, as DVC has it in dvc.lock."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def uncommitted(repository: git.Repo, paths: Iterable[str]) -> list[str]:
+    """The files below `paths`, which start at the working directory, that differ from the commit or are new."""
+    status = repository.git.status("--porcelain", "--", *(Path(path).absolute() for path in paths))
+    return [line.split(maxsplit=1)[1] for line in status.splitlines()]
 
 
 def git_tags() -> dict[str, str]:
     """The commit that is checked out, and whether the code differs from it; nothing outside a Git repository."""
     try:
         repository = git.Repo(search_parent_directories=True)
-        changes = repository.git.status("--porcelain", "--", *(Path(path).absolute() for path in CODE))
-        return {"mlflow.source.git.commit": repository.head.commit.hexsha, "git.dirty": str(bool(changes)).lower()}
+        dirty = bool(uncommitted(repository, CODE))
+        return {"mlflow.source.git.commit": repository.head.commit.hexsha, "git.dirty": str(dirty).lower()}
     except (git.GitError, ValueError):  # ValueError: there is no commit yet
         return {}

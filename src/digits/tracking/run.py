@@ -51,7 +51,7 @@ class RunContent:
 def read(state: State) -> RunContent:
     """Collect the content of the run from the working directory."""
     here = Path.cwd()
-    scores, dataset = _scores()
+    scores, dataset = read_scores(METRICS)
     history: list[dict[Any, Any]] = pd.read_csv(HISTORY).to_dict(orient="records")
     record = run_record.load(MODEL)
     images, labels = idx.read_test(RAW)
@@ -94,6 +94,11 @@ def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
     sections = dict(params)
     recipe = sections.pop(f"recipes.{sections['train']['recipe']}")
     sections["train"] = sections["train"] | recipe
+    return dotted(sections)
+
+
+def dotted(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Every value by the names of its section and key."""
     return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
 
 
@@ -141,9 +146,9 @@ def validation_split(state: State) -> str:
     return json.dumps({"raw": state.outs["data/raw"], **draw})
 
 
-def _scores() -> tuple[dict[str, float], str]:
+def read_scores(path: Path) -> tuple[dict[str, float], str]:
     """The metrics of metrics.json by their names in MLflow, and the name of the dataset."""
-    content = files.read_json(METRICS)
+    content = files.read_json(path)
     dataset, per_class, parameters = (content.pop(key) for key in ("dataset", "per_class", "parameters"))
     scores = {f"test_{name}": value for name, value in content.items()}
     scores |= {f"test_f1_{label}": values["f1"] for label, values in per_class.items()}

@@ -28,11 +28,10 @@ from digits.apps.sweep.grid import Configuration
 from digits.apps.sweep.task import Outcome, Task
 from digits.common import paths
 from digits.common.errors import UserError
+from digits.tracking import pipeline_state, store
 from digits.tracking import run as run_content
-from digits.tracking import store
-from digits.tracking.pipeline_state import CODE
 
-COMMITTED = (*CODE, "params.yaml", ".dvc/config")  # what a task takes from the commit
+COMMITTED = (*pipeline_state.CODE, "params.yaml", ".dvc/config")  # what a task takes from the commit
 
 MEMORY_PER_WORKER = 2 * 2**30  # bytes; training on all images takes half of it
 
@@ -99,10 +98,10 @@ def _clean_commit() -> tuple[git.Repo, str]:
         raise UserError(
             "a sweep runs a commit, and there is none here; start it in the pipeline's repository"
         ) from error
-    changes = repository.git.status("--porcelain", "--", *(Path(path).absolute() for path in COMMITTED))
-    if changes:
-        files = ", ".join(line.split(maxsplit=1)[1] for line in changes.splitlines())
-        raise UserError(f"a sweep runs what is committed, but these have changed: {files}; commit or stash them first")
+    if changes := ", ".join(pipeline_state.uncommitted(repository, COMMITTED)):
+        raise UserError(
+            f"a sweep runs what is committed, but these have changed: {changes}; commit or stash them first"
+        )
     return repository, commit
 
 
@@ -117,7 +116,7 @@ def _logging_variables(scheduler: str | None) -> dict[str, str]:
     own = {
         key: value for key, value in os.environ.items() if key.startswith(("MLFLOW_TRACKING_", "MLFLOW_EXPERIMENT_"))
     }
-    return own | {"MLFLOW_TRACKING_URI": uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return own | {"MLFLOW_TRACKING_URI": uri}
 
 
 def _is_local(address: str) -> bool:
