@@ -111,6 +111,21 @@ def test_version_registered_twice_at_once_stays_once(client: MlflowClient, regis
     assert str(version.version) == "1" == champion(client)
 
 
+def test_version_unregistered_by_another_process_is_left(
+    client: MlflowClient, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It kept another run of the state, just after this one's version was created."""
+    create = MlflowClient.create_model_version
+
+    def create_and_lose(self: MlflowClient, name: str, source: str, run_id: str, **keywords: Any) -> None:
+        create(self, name, source, run_id, **keywords)
+        registry.unregister(self, run_id)
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", create_and_lose)
+    register(0.97)
+    assert not client.search_model_versions("name = 'digits'")
+
+
 def test_champion_of_an_earlier_release_is_compared(client: MlflowClient, register: Callable[..., str]) -> None:
     """Its model has no tag to be found by."""
     best = register(0.98)

@@ -43,7 +43,10 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     if not _versions(client, run_id, model_id):
         source = f"models:/{model_id}"
         client.create_model_version(NAME, source, run_id, tags=dict(tags), description=description, model_id=model_id)
-    version, *doubles = _versions(client, run_id, model_id)
+    versions = _versions(client, run_id, model_id)
+    if not versions:
+        return  # another process kept another run of the state, and unregistered this one
+    version, *doubles = versions
     for double in doubles:  # another process registered it at the same moment
         client.delete_model_version(NAME, double.version)
     try:
