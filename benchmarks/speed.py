@@ -177,7 +177,7 @@ def grow(raw: Path, times: int, clone: Path) -> None:
 def make_task(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
     """The arguments of `harness.Task` except the seed; writes the normalized training and test images to `path`."""
     settings = params.load().normalize
-    normalize = METHODS[settings.method]
+    normalize = METHODS[recipe.normalization]
     (x_train, y_train), (x_test, y_test) = idx.read_train(raw), idx.read_test(raw)
     train, _ = split(y_train, settings.train_size, settings.validation_size, settings.split_seed)
     files.write_arrays(

@@ -14,7 +14,7 @@ def main() -> None:
     """Score the model that ships, as it ships."""
     tensorflow_setup.configure(num_threads=1)
     from digits.evaluation import calibration, metrics
-    from digits.model import inference, keras_file
+    from digits.model import architectures, inference, keras_file
     from digits.plots import evaluation as plots
 
     metadata = files.read_json(RAW / download.METADATA)
@@ -22,17 +22,17 @@ def main() -> None:
     model = keras_file.load(Path("data/model.keras"))
     probabilities = inference.predict(model, images)
     predictions = metrics.predictions(labels, probabilities)
-    bins = calibration.bins(labels, probabilities)
+    temperature = architectures.temperature(model)
 
     files.write_arrays(Path("data/probabilities.npz"), probabilities=probabilities)
     files.write_csv(Path("data/predictions.csv"), predictions.to_dict("list"))
-    scores = metrics.scores(labels, probabilities)
-    files.write_json(
-        REPORTS / "metrics.json", {"dataset": metadata["name"], **scores, "parameters": model.count_params()}
-    )
+    scores = metrics.scores(labels, probabilities, temperature)
+    about = {"temperature": temperature, "parameters": model.count_params()}
+    files.write_json(REPORTS / "metrics.json", {"dataset": metadata["name"], **scores, **about})
     plots.save_confusion(REPORTS / "evaluation/confusion.png", predictions, metadata)
     plots.save_errors(REPORTS / "evaluation/errors.png", images, metrics.errors(predictions), metadata)
-    plots.save_calibration(REPORTS / "evaluation/calibration.png", bins, metadata)
+    plots.save_calibration(REPORTS / "evaluation/calibration.png", calibration.bins(labels, probabilities), metadata)
+    plots.save_abstention(REPORTS / "evaluation/abstention.png", calibration.abstention(predictions), metadata)
 
 
 if __name__ == "__main__":

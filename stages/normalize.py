@@ -15,12 +15,13 @@ RAW, PLOTS = Path("data/raw"), Path("reports/dataset")
 
 def main() -> None:
     """Scale the pixels, hold out a validation set, and draw some raw images."""
-    settings = params.load().normalize
+    settings = params.load()
     metadata = files.read_json(RAW / download.METADATA)
     images, labels = idx.read_train(RAW)
 
-    train, validation = split(labels, settings.train_size, settings.validation_size, settings.split_seed)
-    normalize = METHODS[settings.method]
+    sizes = settings.normalize
+    train, validation = split(labels, sizes.train_size, sizes.validation_size, sizes.split_seed)
+    normalize = METHODS[settings.recipe.normalization]
     files.write_arrays(
         Path("data/normalized.npz"),
         x_train=normalize(images[train]),

@@ -16,21 +16,23 @@ DATA, MODEL = Path("data/normalized.npz"), Path("data/model.keras")
 def main() -> None:
     """Train on the normalized images; save the model with its normalization inside."""
     settings = params.load()
-    recipe, seed, method = settings.recipe, settings.train.seed, settings.normalize.method
+    recipe, seed = settings.recipe, settings.train.seed
     tensorflow_setup.configure(recipe.threads)
-    from digits.model import architectures, keras_file  # these import Keras, so TensorFlow comes first
-    from digits.training import loop
+    from digits.model import architectures, inference, keras_file  # these import Keras, so TensorFlow comes first
+    from digits.training import loop, temperature
 
-    train = loop.as_tensors(*files.read_arrays(DATA, "x_train", "y_train"))
-    validation = loop.as_tensors(*files.read_arrays(DATA, "x_val", "y_val"))
+    x_train, y_train = files.read_arrays(DATA, "x_train", "y_train")
+    x_val, y_val = files.read_arrays(DATA, "x_val", "y_val")
     network = architectures.build(recipe, seed)
     checkpoint = Checkpoint.for_run({"seed": seed, **recipe.model_dump(mode="json")}, DATA, Path(__file__))
+    splits = loop.as_tensors(x_train, y_train), loop.as_tensors(x_val, y_val)
     with progress_bar(recipe.epochs) as show:
-        history = loop.fit(network, recipe, seed, train, validation, on_epoch_end=show, checkpoint=checkpoint)
+        history = loop.fit(network, recipe, seed, *splits, on_epoch_end=show, checkpoint=checkpoint)
     seconds = history[-1]["seconds"]
     columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
     files.write_csv(Path("reports/history.csv"), columns)
-    keras_file.save(architectures.with_normalization(network, method), MODEL)
+    scale = temperature.fit(inference.predict(network, x_val), y_val)
+    keras_file.save(architectures.shipped(network, recipe.normalization, scale), MODEL)
     run_record.save(MODEL, time.time() - seconds, seconds)
     checkpoint.remove()
 

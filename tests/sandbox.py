@@ -17,12 +17,12 @@ STAGES = ["fetch", "normalize", "train", "evaluate", "predict_sample", "track"]
 # What the tests count on, whatever params.yaml says at the moment.
 PARAMS = {
     "fetch.dataset": "mnist",
-    "normalize.method": "l2",
     "normalize.train_size": 2000,
     "normalize.validation_size": 500,
     "train.recipe": "tutorial",
     "train.seed": 0,
     "predict_sample.index": 1000,
+    "recipes.tutorial.normalization": "l2",
     "recipes.tutorial.epochs": 5,
 }
 

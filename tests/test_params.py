@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from digits import params
 from digits.common.errors import UserError
 from digits.data.catalogue import CATALOGUE
+from digits.params import Cnn, Mlp
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(params.__file__).parents[1]
@@ -46,6 +47,7 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
     content["train"]["recipe"] = "other"
     loaded = params.load(write(tmp_path, content))
     assert loaded.recipe == loaded.recipes["other"]
+    assert isinstance(loaded.recipe, Mlp)
     assert loaded.recipe.hidden == (7, 5)
     assert loaded.recipe.epochs == 2
 
@@ -55,7 +57,6 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
     [
         ("fetch.dataset", "no such", f"must be one of {', '.join(CATALOGUE)}, got 'no such'"),
         ("fetch.dataset", 3, "must be a valid string, got 3"),
-        ("normalize.method", "zscore", "must be 'l2' or 'minmax', got 'zscore'"),
         ("normalize.train_size", 0, "must be greater than 0, got 0"),
         ("normalize.train_size", 1e3, "must be a valid integer, got 1000.0"),
         ("normalize.validation_size", -1, "must be greater than or equal to 0, got -1"),
@@ -67,9 +68,18 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
         ("train.seed", 1.5, "must be a valid integer, got 1.5"),
         ("train.seed", 2**32, "must be less than 4294967296, got 4294967296"),
         ("predict_sample.index", None, "must be a valid integer, got None"),
-        ("recipes.tutorial.architecture", "cnn", "must be 'mlp', got 'cnn'"),
+        ("recipes.tutorial.architecture", "rnn", "must be 'mlp' or 'cnn', got 'rnn'"),
+        ("recipes.tutorial", 7, "must be a mapping, got 7"),
         ("recipes.tutorial.hidden", 128, "must be a valid tuple, got 128"),
         ("recipes.tutorial.hidden", [128, 0], "must be greater than 0, got 0"),
+        ("recipes.tutorial.normalization", "zscore", "must be 'l2' or 'minmax', got 'zscore'"),
+        ("recipes.tutorial.augmentation", 3, "must be a mapping, got 3"),
+        ("recipes.tutorial.augmentation.rotation", -1, "must be greater than or equal to 0, got -1"),
+        ("recipes.tutorial.augmentation.scale", 1, "must be less than 1, got 1"),
+        ("recipes.tutorial.schedule", "cosine", "must be 'constant' or 'one_cycle', got 'cosine'"),
+        ("recipes.tutorial.weight_decay", -0.1, "must be greater than or equal to 0, got -0.1"),
+        ("recipes.tutorial.label_smoothing", 1.0, "must be less than 1, got 1.0"),
+        ("recipes.tutorial.members", 0, "must be greater than 0, got 0"),
         ("recipes.tutorial.optimizer", "lion", "must be 'adam' or 'sgd', got 'lion'"),
         ("recipes.tutorial.learning_rate", 0, "must be greater than 0, got 0"),
         ("recipes.tutorial.learning_rate", float("nan"), "must be a finite number, got nan"),
@@ -97,15 +107,43 @@ def test_every_fault_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
     del content["predict_sample"]
     content["fetch"] = "mnist"
     content["recipe"] = {}
-    keys = "architecture, hidden, optimizer, learning_rate, batch_size, epochs, threads, xla"
+    keys = ", ".join(Mlp.model_fields)
+    content["recipes"]["tutorial"]["augmentation"]["noise"] = 1
+    del content["recipes"]["tutorial"]["augmentation"]["shift"]
     assert sorted(complaints(tmp_path, content)) == [
         "fetch: must be a mapping, got 'mnist'",
         "predict_sample: is missing",
         "recipe: is not a known key; allowed here: fetch, normalize, train, predict_sample, recipes",
+        "recipes.tutorial.augmentation.noise: is not a known key; allowed here: rotation, scale, shear, shift, elastic",
+        "recipes.tutorial.augmentation.shift: is missing",
         f"recipes.tutorial.epoch: is not a known key; allowed here: {keys}",
         "recipes.tutorial.epochs: is missing",
         "train.momentum: is not a known key; allowed here: recipe, seed",
     ]
+
+
+def test_recipe_needs_an_architecture(tmp_path: Path, content: dict[str, Any]) -> None:
+    del content["recipes"]["tutorial"]["architecture"]
+    assert complaints(tmp_path, content) == ["recipes.tutorial.architecture: is missing"]
+
+
+def test_recipe_has_the_keys_of_its_architecture(tmp_path: Path, content: dict[str, Any]) -> None:
+    content["recipes"]["tutorial"]["architecture"] = "cnn"
+    known = ", ".join(Cnn.model_fields)
+    assert complaints(tmp_path, content) == [
+        "recipes.tutorial.blocks: is missing",
+        f"recipes.tutorial.hidden: is not a known key; allowed here: {known}",
+        f"recipes.tutorial.xla: is not a known key; allowed here: {known}",
+    ]
+
+
+def test_augmentation_needs_pixels_of_their_own(tmp_path: Path, content: dict[str, Any]) -> None:
+    """A column of unit length is no longer one once the image is turned."""
+    content["recipes"]["tutorial"]["augmentation"]["rotation"] = 10
+    (line,) = complaints(tmp_path, content)
+    assert line.startswith("recipes.tutorial.augmentation: must be all 0 with normalization l2")
+    content["recipes"]["tutorial"]["normalization"] = "minmax"
+    assert params.load(write(tmp_path, content)).recipe.augmentation.rotation == 10
 
 
 def test_unknown_recipe_is_refused(tmp_path: Path, content: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from digits.common import files
 from digits.model import tensorflow_setup
-from digits.params import Recipe
+from digits.params import Augmentation, Mlp
 from digits.training.checkpoint import Checkpoint
 from harness import EpochTimer, Task
 
@@ -20,13 +20,19 @@ from digits.training import loop  # noqa: E402
 tf.zeros(())  # starts the runtime, as the other libraries start theirs when they load the data
 
 x_train, y_train, x_test, y_test = files.read_arrays(Path(task.data), "x_train", "y_train", "x_test", "y_test")
-recipe = Recipe(
+recipe = Mlp(
     architecture="mlp",
     hidden=tuple(task.hidden),
+    normalization="l2",
+    augmentation=Augmentation(rotation=0, scale=0, shear=0, shift=0, elastic=0),
     optimizer="adam",
     learning_rate=task.learning_rate,
+    schedule="constant",
+    weight_decay=0,
+    label_smoothing=0,
     batch_size=task.batch_size,
     epochs=task.epochs,
+    members=1,
     threads=task.threads,
     xla=True,
 )

@@ -2,15 +2,26 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from digits.common.errors import UserError
 from digits.common.stage import run_stage
+from digits.common.types import IMAGE_SIDE
 from digits.data.catalogue import CATALOGUE
 
 
@@ -23,6 +34,9 @@ def _in_catalogue(name: str) -> str:
 Count = Annotated[int, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[\w-]+$")]  # DVC reads `recipes.${train.recipe}` as a path of keys
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
+Share = Annotated[float, Field(ge=0, lt=1)]
+Location = tuple[int | str, ...]  # of a fault, as pydantic has it
+Widths = Annotated[tuple[Count, ...], Strict(False)]  # YAML has lists, not tuples, so only the outer type is lenient
 
 
 class Section(BaseModel):
@@ -38,9 +52,8 @@ class Fetch(Section):
 
 
 class Normalize(Section):
-    """How pixels are scaled, how many images to learn from and how many to hold out."""
+    """How many images to learn from and how many to hold out. How pixels are scaled is part of the recipe."""
 
-    method: Literal["l2", "minmax"]
     train_size: Count
     validation_size: Annotated[int, Field(ge=0)]
     split_seed: Seed
@@ -59,18 +72,61 @@ class PredictSample(Section):
     index: int
 
 
-class Recipe(Section):
-    """A network and how it is trained."""
+class Augmentation(Section):
+    """How far an image may be changed each time that it is learnt from; see `digits.training.augmentation`."""
 
-    architecture: Literal["mlp"]
-    # YAML has lists, not tuples, so only the outer type is lenient.
-    hidden: Annotated[tuple[Count, ...], Strict(False)]
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    scale: Share
+    shear: Share
+    shift: Annotated[float, Field(ge=0, le=IMAGE_SIDE)]
+    elastic: Annotated[float, Field(ge=0, le=IMAGE_SIDE)]
+
+    def __bool__(self) -> bool:
+        return any(self.model_dump().values())
+
+
+class _Recipe(Section):
+    """How a network is trained, whatever its architecture."""
+
+    normalization: Literal["l2", "minmax"]
+    augmentation: Augmentation
     optimizer: Literal["adam", "sgd"]
     learning_rate: Annotated[float, Field(gt=0)]
+    schedule: Literal["constant", "one_cycle"]
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     batch_size: Count
     epochs: Count
+    members: Annotated[int, Field(gt=0, le=100)]
     threads: Annotated[int, Field(gt=0, le=1024)]
+
+    @field_validator("augmentation")
+    @classmethod
+    def _augmentation_comes_first(cls, value: Augmentation, info: ValidationInfo) -> Augmentation:
+        if value and info.data.get("normalization") == "l2":
+            raise ValueError("must be all 0 with normalization l2, which depends on the whole image; use minmax")
+        return value
+
+
+class Mlp(_Recipe):
+    """Dense layers."""
+
+    architecture: Literal["mlp"]
+    hidden: Widths
     xla: bool
+
+
+class Cnn(_Recipe):
+    """Convolutions in blocks."""
+
+    xla: ClassVar[bool] = False  # its convolutions take ten times as long on a CPU
+
+    architecture: Literal["cnn"]
+    blocks: Annotated[tuple[Widths, ...], Strict(False), Field(min_length=1, max_length=3)]
+
+
+Recipe = Mlp | Cnn
+RECIPES: Mapping[str, type[Recipe]] = {"mlp": Mlp, "cnn": Cnn}  # by architecture
 
 
 class Params(Section):
@@ -80,7 +136,7 @@ class Params(Section):
     normalize: Normalize
     train: Train
     predict_sample: PredictSample
-    recipes: Mapping[Name, Recipe]
+    recipes: Mapping[Name, Annotated[Recipe, Field(discriminator="architecture")]]
 
     @model_validator(mode="after")
     def _recipe_exists(self) -> "Params":
@@ -112,27 +168,38 @@ def load(path: Path = Path("params.yaml")) -> Params:
 
 def _line(fault: ErrorDetails) -> str:
     """One fault as `key: what is allowed, got what`."""
-    where = ".".join(str(key) for key in fault["loc"] if key != "[key]")
+    where, value = _dotted(fault["loc"]), fault["input"]
     match fault["type"]:
         case "missing":
             return f"{where}: is missing"
+        case "union_tag_not_found":
+            return f"{where}.architecture: is missing"
         case "extra_forbidden":
             return f"{where}: is not a known key; allowed here: {', '.join(_known_keys(fault['loc'][:-1]))}"
+        case "union_tag_invalid":
+            where, value = f"{where}.architecture", fault["ctx"]["tag"]
+            allowed = f"must be {' or '.join(map(repr, RECIPES))}"
         case "value_error" if not where:
             return str(fault["ctx"]["error"])
         case "value_error":
             allowed = str(fault["ctx"]["error"])
-        case "model_type":
+        case "model_type" | "model_attributes_type":
             allowed = "must be a mapping"
         case _:
             allowed = fault["msg"].replace("Input should", "must").replace("String should", "must")
-    return f"{where or 'the file'}: {allowed}, got {fault['input']!r:.80}"
+    return f"{where or 'the file'}: {allowed}, got {value!r:.80}"
 
 
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+def _dotted(location: Location) -> str:
+    """The key at `location`. After a recipe's name, pydantic has its architecture, which is not part of the key."""
+    keys = [str(key) for key in location if key != "[key]"]
+    return ".".join(keys[:2] + keys[3:] if keys[:1] == ["recipes"] else keys)
+
+
+def _known_keys(location: Location) -> list[str]:
     """The keys of the section at `location`."""
     if location[:1] == ("recipes",):
-        return list(Recipe.model_fields)
+        return list((Augmentation if location[-1] == "augmentation" else RECIPES[str(location[2])]).model_fields)
     section = Params.model_fields[str(location[0])].annotation if location else Params
     return list(section.model_fields) if isinstance(section, type) and issubclass(section, Section) else []
 

@@ -25,11 +25,11 @@ def test_every_combination_is_a_configuration() -> None:
     ]
     recipe = made[-1].sections["recipes.tutorial"]
     assert (recipe["learning_rate"], recipe["hidden"], recipe["batch_size"]) == (0.003, [256, 128], 32)
-    assert "# units of each hidden layer" in made[-1].text, "comments stay"
+    assert "each class in proportion" in made[-1].text, "comments stay"
 
 
 def test_seeds_multiply_the_configurations() -> None:
-    made = grid.make(["normalize.method=l2,minmax"], 3)
+    made = grid.make(["recipes.tutorial.normalization=l2,minmax"], 3)
     assert [one.sections["train"]["seed"] for one in made] == [0, 1, 2, 0, 1, 2]
     assert [one.sections["train"]["seed"] for one in grid.make([], 2)] == [0, 1]
 

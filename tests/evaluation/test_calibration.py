@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from digits.common.types import Probabilities
-from digits.evaluation import calibration
+from digits.evaluation import calibration, metrics
 
 
 def confident(*confidences: float) -> Probabilities:
@@ -50,3 +51,24 @@ def test_perfect_calibration_has_no_error() -> None:
     labels = np.array([0, 1], np.uint8)
     table = calibration.bins(labels, confident(0.5, 0.5))
     assert calibration.expected_calibration_error(table) == pytest.approx(0, abs=1e-6)
+
+
+def test_abstention_by_hand() -> None:
+    """Right at 0.9, wrong at 0.8, right at 0.6: no error among the first, a half among two, a third among all."""
+    table = metrics.predictions(np.array([0, 0, 1], np.uint8), confident(0.6, 0.9, 0.8))
+    curve = calibration.abstention(table)
+    assert curve["coverage"].tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert curve["error"].tolist() == pytest.approx([0, 1 / 2, 1 / 3])
+
+
+def test_temperature_is_taken_back() -> None:
+    logits = np.random.default_rng(0).normal(0, 4, size=(50, 10))
+    for temperature in (0.5, 1.0, 2.0):
+        scaled = softmax(logits / temperature, axis=1).astype(np.float32)
+        unscaled = calibration.without_temperature(scaled, temperature)
+        np.testing.assert_allclose(unscaled, softmax(logits, axis=1), atol=1e-5)
+
+
+def test_certain_probabilities_stay_certain() -> None:
+    certain = np.eye(10, dtype=np.float32)
+    np.testing.assert_array_equal(calibration.without_temperature(certain, 1.5), certain)

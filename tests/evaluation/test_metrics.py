@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from digits.common.types import Probabilities
 from digits.evaluation import metrics
@@ -23,7 +24,7 @@ PROBABILITIES = confident((3, 0.9), (5, 0.6), (5, 0.6), (9, 1.0))
 
 
 def test_scores_by_hand() -> None:
-    scores = metrics.scores(LABELS, PROBABILITIES)
+    scores = metrics.scores(LABELS, PROBABILITIES, temperature=1)
     assert scores["accuracy"] == 0.75
     assert scores["errors"] == 1
     loss = -(math.log(0.9) + math.log(0.4 / 9) + math.log(0.6) + math.log(1)) / 4
@@ -37,13 +38,24 @@ def test_scores_by_hand() -> None:
 def test_scores_hold_the_calibration_error() -> None:
     # Bins of confidence: 0.9 (right), 0.6 and 0.6 (one of two right), 1.0 (right).
     error = (1 * abs(0.9 - 1) + 2 * abs(0.6 - 0.5) + 1 * abs(1 - 1)) / 4
-    assert metrics.scores(LABELS, PROBABILITIES)["expected_calibration_error"] == pytest.approx(error, abs=1e-6)
+    scores = metrics.scores(LABELS, PROBABILITIES, temperature=1)
+    assert scores["expected_calibration_error"] == pytest.approx(error, abs=1e-6)
+    assert scores["expected_calibration_error_unscaled"] == pytest.approx(error, abs=1e-6)
+
+
+def test_unscaled_calibration_error_is_that_of_temperature_one() -> None:
+    logits, labels = np.random.default_rng(0).normal(0, 4, size=(50, 10)), np.zeros(50, np.uint8)
+    once, scaled = (softmax(logits / temperature, axis=1).astype(np.float32) for temperature in (1, 1.7))
+    scores = metrics.scores(labels, scaled, temperature=1.7)
+    expected = metrics.scores(labels, once, temperature=1)["expected_calibration_error"]
+    assert scores["expected_calibration_error_unscaled"] == pytest.approx(expected, abs=1e-5)
+    assert scores["expected_calibration_error"] != pytest.approx(expected, abs=1e-2)
 
 
 def test_certain_error_has_a_finite_loss() -> None:
     """metrics.json cannot hold infinity."""
     certain = np.eye(10, dtype=np.float32)[[0, 1]]
-    assert math.isfinite(metrics.scores(np.array([0, 2], np.uint8), certain)["loss"])
+    assert math.isfinite(metrics.scores(np.array([0, 2], np.uint8), certain, temperature=1)["loss"])
 
 
 def test_predictions_are_in_order() -> None:

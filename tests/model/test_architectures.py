@@ -1,27 +1,32 @@
 """The network as the tutorial has it, its first weights, and its normalization inside the model that ships."""
 
+import itertools
+
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from digits.common.types import Pixels
 from digits.data import normalization
-from recipes import tutorial
+from digits.params import Recipe
+from recipes import cnn, tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 METHODS = ["l2", "minmax"]
 
 
-def test_network_is_the_tutorials(pixels: Pixels) -> None:
+def test_model_is_the_tutorials(pixels: Pixels) -> None:
     from digits.model import architectures, inference
 
     network = architectures.build(tutorial(), seed=0)
     assert network.count_params() == (784 + 1) * 128 + (128 + 1) * 128 + (128 + 1) * 10
     dense = [layer for layer in network.layers if layer.get_config().get("units")]
     assert [layer.units for layer in dense] == [128, 128, 10]
-    assert [layer.get_config()["activation"] for layer in dense] == ["relu", "relu", "softmax"]
-    outputs = inference.predict(network, normalization.l2(pixels))
-    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-6)
+    assert [layer.get_config()["activation"] for layer in dense] == ["relu", "relu", "linear"]
+    model = architectures.shipped(network, "l2", temperature=1)
+    assert model.layers[-1].name == "probabilities"
+    np.testing.assert_allclose(inference.predict(model, pixels).sum(axis=1), 1, atol=1e-6)
 
 
 def test_hidden_layers_are_the_recipes() -> None:
@@ -31,10 +36,52 @@ def test_hidden_layers_are_the_recipes() -> None:
     assert architectures.build(tutorial(hidden=()), seed=0).count_params() == 785 * 10
 
 
-def test_first_weights_follow_the_seed() -> None:
+def test_blocks_are_the_recipes(pixels: Pixels) -> None:
+    """Five convolutions of 3 x 3 with biases over four pixels per place, and ten classes over the last width."""
+    from digits.model import architectures, inference
+
+    network = architectures.build(cnn(blocks=((32, 32, 48), (64, 64))), seed=0)
+    widths = (4, 32, 32, 48, 64, 64)
+    convolutions = sum((9 * before + 1) * width for before, width in itertools.pairwise(widths))
+    assert network.count_params() == convolutions + (64 + 1) * 10 == 89594
+    sides = [layer.output.shape[1] for layer in network.layers if "conv" in layer.name]
+    assert sides == [14, 14, 14, 7, 7]
+    assert inference.predict(network, normalization.minmax(pixels)).shape == (len(pixels), 10)
+
+
+def test_patches_hold_neighbouring_pixels() -> None:
     from digits.model import architectures
 
-    first, again, other = (architectures.build(tutorial(), seed).get_weights()[0] for seed in (0, 0, 1))
+    network = architectures.build(cnn(), seed=0)
+    patches = np.arange(784, dtype=np.float32).reshape(1, 28, 28)
+    for layer in network.layers[:3]:
+        patches = layer(patches)
+    assert patches[0, 1, 2].numpy().tolist() == [60, 61, 88, 89]
+
+
+def test_ensemble_averages_the_logits_of_its_members(pixels: Pixels) -> None:
+    from digits.model import architectures, inference
+
+    ensemble = architectures.build(cnn(members=3), seed=0)
+    members = architectures.members(ensemble)
+    logits = [inference.predict(member, normalization.minmax(pixels)) for member in members]
+    assert len({member.get_weights()[0].tobytes() for member in members}) == 3
+    expected = np.mean(logits, axis=0)
+    np.testing.assert_allclose(inference.predict(ensemble, normalization.minmax(pixels)), expected, atol=1e-6)
+
+
+def test_network_of_one_member_is_its_own() -> None:
+    from digits.model import architectures
+
+    network = architectures.build(cnn(), seed=0)
+    assert architectures.members(network) == [network]
+
+
+@pytest.mark.parametrize("recipe", [tutorial(), cnn(), cnn(members=2)], ids=["mlp", "cnn", "ensemble"])
+def test_first_weights_follow_the_seed(recipe: Recipe) -> None:
+    from digits.model import architectures
+
+    first, again, other = (architectures.build(recipe, seed).get_weights()[0] for seed in (0, 0, 1))
     assert (first == again).all()
     assert (first != other).any()
 
@@ -60,8 +107,9 @@ def test_model_that_ships_takes_raw_pixels(pixels: Pixels, method: str) -> None:
     from digits.model import architectures, inference
 
     network = architectures.build(tutorial(), seed=0)
-    expected = inference.predict(network, normalization.METHODS[method](pixels))
-    model = architectures.with_normalization(network, method)
+    expected = softmax(inference.predict(network, normalization.METHODS[method](pixels)) / 1.6, axis=1)
+    model = architectures.shipped(network, method, temperature=1.6)
+    assert architectures.temperature(model) == 1.6
     np.testing.assert_allclose(inference.predict(model, pixels), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01, "the network tells the images apart"
 
@@ -71,15 +119,15 @@ def test_doubled_normalization_would_be_seen(pixels: Pixels) -> None:
     from digits.model import architectures, inference
 
     network = architectures.build(tutorial(), seed=0)
-    once = inference.predict(network, normalization.minmax(pixels))
-    twice = inference.predict(architectures.with_normalization(network, "minmax"), normalization.minmax(pixels))
+    once = softmax(inference.predict(network, normalization.minmax(pixels)), axis=1)
+    twice = inference.predict(architectures.shipped(network, "minmax", temperature=1), normalization.minmax(pixels))
     assert np.abs(once - twice).max() > 0.01
 
 
 def test_models_probabilities_are_float32(pixels: Pixels) -> None:
     from digits.model import architectures, inference
 
-    model = architectures.with_normalization(architectures.build(tutorial(), seed=0), "l2")
+    model = architectures.shipped(architectures.build(tutorial(), seed=0), "l2", temperature=1)
     assert model.input_shape == (None, 28, 28)
     assert model.output_shape == (None, 10)
     assert inference.predict(model, pixels).dtype == np.float32

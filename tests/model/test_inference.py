@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def model(tensorflow: None) -> "keras.Model":  # noqa: ARG001 (configured first)
     from digits.model import architectures
 
-    return architectures.with_normalization(architectures.build(tutorial(), seed=0), "minmax")
+    return architectures.shipped(architectures.build(tutorial(), seed=0), "minmax", temperature=1)
 
 
 def test_every_image_has_its_row(model: "keras.Model", pixels: Pixels) -> None:

@@ -20,7 +20,7 @@ def save(path: Path, seed: int = 0, method: str = "l2") -> bytes:
     """The bytes of a model's file."""
     from digits.model import architectures, keras_file
 
-    keras_file.save(architectures.with_normalization(architectures.build(tutorial(), seed), method), path)
+    keras_file.save(architectures.shipped(architectures.build(tutorial(), seed), method, temperature=1), path)
     return path.read_bytes()
 
 
@@ -60,7 +60,7 @@ def test_clock_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_loaded_model_predicts_the_same_bits(tmp_path: Path, pixels: Pixels, method: str) -> None:
     from digits.model import architectures, inference, keras_file
 
-    model = architectures.with_normalization(architectures.build(tutorial(), seed=0), method)
+    model = architectures.shipped(architectures.build(tutorial(), seed=0), method, temperature=1)
     keras_file.save(model, tmp_path / "model.keras")
     loaded = keras_file.load(tmp_path / "model.keras")
     np.testing.assert_array_equal(inference.predict(loaded, pixels), inference.predict(model, pixels))

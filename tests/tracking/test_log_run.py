@@ -144,7 +144,7 @@ def test_validation_splits_are_told_apart(changed: str) -> None:
         params["normalize"] = params["normalize"] | {changed: 7}
     other = pipeline_state.State(params, outs)
     assert run_content.validation_split(other) != run_content.validation_split(state)
-    same = pipeline_state.State(params | {"normalize": state.params["normalize"] | {"method": "minmax"}}, state.outs)
+    same = pipeline_state.State(params | {"normalize": state.params["normalize"] | {"train_size": 7}}, state.outs)
     assert run_content.validation_split(same) == run_content.validation_split(state)
 
 

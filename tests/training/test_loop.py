@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax, softmax
 
 from digits.common.errors import UserError
 from digits.common.types import Images, Labels, Pixels
 from digits.data import normalization
 from digits.params import Recipe
 from digits.training.checkpoint import Checkpoint
-from recipes import tutorial
+from recipes import AUGMENTATION, NO_AUGMENTATION, cnn, tutorial
 
 if TYPE_CHECKING:
     import keras
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 Split = tuple[Images, Labels]
+
+every_kind = pytest.mark.parametrize(
+    "recipe",
+    [tutorial(epochs=4), tutorial(epochs=4, optimizer="sgd"), cnn(epochs=4), cnn(epochs=4, members=2)],
+    ids=["adam", "sgd", "cnn", "ensemble"],
+)
 
 
 @pytest.fixture
@@ -51,25 +58,37 @@ def without_seconds(history: list["Row"]) -> list["Row"]:
 # Against Keras.
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_epoch_is_that_of_model_fit(split: Split, optimizer: str) -> None:
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        tutorial(epochs=1, batch_size=24),
+        tutorial(epochs=1, batch_size=24, optimizer="sgd", weight_decay=0.1),
+        tutorial(epochs=1, batch_size=24, label_smoothing=0.1),
+        cnn(epochs=1, batch_size=24, schedule="constant", augmentation=NO_AUGMENTATION),
+    ],
+    ids=["adam", "sgd", "smooth", "cnn"],
+)
+def test_epoch_is_that_of_model_fit(split: Split, recipe: Recipe) -> None:
     """One epoch in the order that fit draws, its short last batch included."""
     import keras
 
     from digits.model import architectures
 
-    recipe = tutorial(epochs=1, batch_size=24, optimizer=optimizer)
     ours, (row,) = fit(recipe, split, seed=4)
 
     theirs = architectures.build(recipe, seed=4)
+    config = {"learning_rate": 0.001, "weight_decay": recipe.weight_decay or None}
+    optimizer = keras.optimizers.get({"class_name": recipe.optimizer, "config": config})
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
     theirs.compile(
-        optimizer=keras.optimizers.get({"class_name": optimizer, "config": {"learning_rate": 0.001}}),
-        loss="sparse_categorical_crossentropy",
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
     )
     images, labels = split
-    order = np.random.default_rng((4, 1)).permutation(64)
-    expected = theirs.fit(images[order], labels[order], batch_size=24, shuffle=False, verbose=0).history
+    order = np.random.default_rng((4, 1, 0)).permutation(64)
+    targets = np.eye(10, dtype=np.float32)[labels[order]]
+    expected = theirs.fit(images[order], targets, batch_size=24, shuffle=False, verbose=0).history
     for our, their in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(our, their, atol=1e-5)  # three steps move them by 3e-3
     assert row["loss"] == pytest.approx(expected["loss"][0], abs=1e-5)
@@ -93,11 +112,12 @@ def test_two_hundred_steps_are_those_of_model_fit_in_float64() -> None:
     keras.config.set_dtype_policy("float64")
     try:
         ours, theirs = (architectures.build(tutorial(hidden=(16, 16)), seed=0) for _ in range(2))
-        theirs.compile(optimizer=keras.optimizers.Adam(0.001), loss="sparse_categorical_crossentropy")
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        theirs.compile(optimizer=keras.optimizers.Adam(0.001), loss=loss)
         theirs.fit(images[order], labels[order], batch_size=8, shuffle=False, verbose=0)
         optimizer = keras.optimizers.Adam(0.001)
         optimizer.build(ours.trainable_variables)
-        loop.make_train_epoch(ours, optimizer, xla=True)(images, labels, indices, weights.astype(np.float64))
+        loop.make_train_epoch(ours, optimizer, tutorial())(images, labels, indices, weights.astype(np.float64))
     finally:
         keras.config.set_floatx("float32")
         keras.config.set_dtype_policy("float32")
@@ -146,11 +166,47 @@ def test_each_epoch_is_reported_once(split: Split) -> None:
 
 
 @pytest.mark.slow
-def test_same_seed_trains_to_the_same_bits(split: Split) -> None:
-    (first, history), (again, repeated), (other, _) = (fit(tutorial(epochs=2), split, seed) for seed in (0, 0, 1))
+@every_kind
+def test_same_seed_trains_to_the_same_bits(split: Split, recipe: Recipe) -> None:
+    (first, history), (again, repeated), (other, _) = (fit(recipe, split, seed) for seed in (0, 0, 1))
     assert_same_bits(first, again)
     assert without_seconds(history) == without_seconds(repeated)
     assert any((one != two).any() for one, two in zip(first.get_weights(), other.get_weights(), strict=True))
+
+
+def test_members_learn_apart(split: Split) -> None:
+    """Each with its own order; the validation scores are those of the average."""
+    from digits.model import architectures, inference
+    from digits.training import loop
+
+    recipe = cnn(members=2, epochs=1, augmentation=NO_AUGMENTATION)
+    network, (row,) = fit(recipe, split, validation=loop.as_tensors(*split))
+    first, second = (inference.predict(member, split[0]) for member in architectures.members(network))
+    assert np.abs(first - second).max() > 0.01
+    log_probabilities = log_softmax((first + second) / 2, axis=1)
+    assert row["val_loss"] == pytest.approx(-log_probabilities[range(64), split[1]].mean(), abs=1e-5)
+
+
+@pytest.mark.parametrize("xla", [True, False])
+def test_warped_images_are_learnt_from(split: Split, xla: bool) -> None:
+    """An epoch with augmentation is one without on images that were warped before."""
+    from digits.model import architectures
+    from digits.training import augmentation, loop
+    from digits.training.optimizer import make_optimizer
+
+    recipe = tutorial(normalization="minmax", augmentation=AUGMENTATION, batch_size=64, xla=xla)
+    indices, weights, *warps = loop.epoch_inputs(recipe, 64, (0, 1, 0))
+    images, labels = split[0][indices[0]], split[1][indices[0]].astype(np.int32)
+    warped = augmentation.warp(images, *(drawn[0] for drawn in warps)).numpy()
+    assert np.abs(warped - images).max() > 0.1
+    in_order = np.arange(64, dtype=np.int32)[np.newaxis]
+    results = []
+    for inputs in ((images, labels, in_order, weights, *warps), (warped, labels, in_order, weights)):
+        network = architectures.build(recipe, seed=0)
+        optimizer = make_optimizer(recipe, steps=1)
+        optimizer.build(network.trainable_variables)
+        results.append([float(mean) for mean in loop.make_train_epoch(network, optimizer, recipe)(*inputs)])
+    assert results[0] == pytest.approx(results[1], abs=1e-6)
 
 
 @pytest.mark.slow
@@ -164,7 +220,8 @@ def test_validation_scores_without_learning(split: Split) -> None:
     network, history = fit(tutorial(epochs=2), split, validation=validation)
     without, _ = fit(tutorial(epochs=2), split)
     assert_same_bits(network, without)
-    scores = metrics.scores(split[1], inference.predict(network, split[0]))
+    probabilities = softmax(inference.predict(network, split[0]), axis=1)
+    scores = metrics.scores(split[1], probabilities, temperature=1)
     in_batches = loop.validate(loop.make_eval_step(network), validation, batch_size=24)
     for row in (history[-1], in_batches):
         assert row["val_loss"] == pytest.approx(scores["loss"], abs=1e-5)
@@ -277,11 +334,11 @@ def interrupt(recipe: Recipe, split: Split, checkpoint: Checkpoint, epoch: int) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@every_kind
 def test_resumed_run_ends_with_the_same_bits(
-    split: Split, optimizer: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    split: Split, recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe, checkpoint = tutorial(epochs=4, optimizer=optimizer), Checkpoint(tmp_path / "checkpoint.npz")
+    checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
     whole, expected = fit(recipe, split)
     interrupt(recipe, split, checkpoint, epoch=2)
     capsys.readouterr()

@@ -1,7 +1,8 @@
-"""Calibration: how far confidence and accuracy agree."""
+"""Calibration: how far confidence and accuracy agree, and what abstaining at low confidence gains."""
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
 from digits.common.types import Labels, Probabilities
 
@@ -27,3 +28,24 @@ def expected_calibration_error(table: pd.DataFrame) -> float:
     """
     gaps = (table["confidence"] - table["accuracy"]).abs().fillna(0)
     return float((gaps * table["count"]).sum() / table["count"].sum())
+
+
+def without_temperature(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """The probabilities that a model would give if it did not divide its logits by `temperature`."""
+    # Logits are log-probabilities up to a constant. The least float stands for probabilities that are 0 in float32.
+    tiny = np.finfo(np.float32).tiny
+    logits = temperature * np.log(np.maximum(probabilities.astype(np.float64), tiny))
+    scaled: Probabilities = softmax(logits, axis=1).astype(np.float32)
+    return scaled
+
+
+def abstention(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The error if the model answers for its most confident predictions only.
+
+    Takes a table with `actual`, `predicted` and `confidence`. Returns one row per number of answers, from 1 to n:
+    `coverage`, the share of images that are answered, and `error`, the share of wrong answers among them.
+    """
+    ranked = predictions.sort_values("confidence", ascending=False, kind="stable")
+    wrong = (ranked["actual"] != ranked["predicted"]).to_numpy()
+    answers = np.arange(1, len(wrong) + 1)
+    return pd.DataFrame({"coverage": answers / len(wrong), "error": wrong.cumsum() / answers})

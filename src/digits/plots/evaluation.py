@@ -63,6 +63,15 @@ def save_calibration(path: Path, bins: "pd.DataFrame", metadata: Metadata) -> No
         below.set(xlabel="confidence", ylabel="images", xlim=(0, 1), yscale="log")
 
 
+def save_abstention(path: Path, curve: "pd.DataFrame", metadata: Metadata) -> None:
+    """The test error by coverage, both in percent."""
+    with figure(path, 5, 3.6) as drawn:
+        axes = drawn.subplots()
+        axes.plot(100 * curve["coverage"], 100 * curve["error"])
+        axes.set(xlabel="most confident test images that are answered (%)", ylabel="error among them (%)")
+        axes.set(xlim=(50, 100), ylim=(0, None), title=f"{metadata['title']}: abstaining at low confidence")
+
+
 def save_prediction(
     path: Path, image: Pixels, probabilities: NDArray[np.float32], label: int, index: int, metadata: Metadata
 ) -> None:

@@ -91,15 +91,20 @@ def read(state: State) -> RunContent:
 
 def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
     """Every parameter by its dotted name. The chosen recipe's are `train.*`, so that recipes share their columns."""
-    sections = dict(params)
-    recipe = sections.pop(f"recipes.{sections['train']['recipe']}")
+    name = params["train"]["recipe"]
+    recipe = params[f"recipes.{name}"]
+    sections = {key: section for key, section in params.items() if not key.startswith("recipes.")}
     sections["train"] = sections["train"] | recipe
     return dotted(sections)
 
 
-def dotted(sections: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Every value by the names of its section and key."""
-    return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
+def dotted(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Every value by the keys that lead to it, joined with dots."""
+    values: dict[str, Any] = {}
+    for name, value in sections.items():
+        inner = dotted(value) if isinstance(value, Mapping) else None
+        values |= {name: value} if inner is None else {f"{name}.{key}": one for key, one in inner.items()}
+    return values
 
 
 def metrics(content: RunContent, run: Run, model_id: str | None = None) -> list[Metric]:
@@ -149,10 +154,11 @@ def validation_split(state: State) -> str:
 def read_scores(path: Path) -> tuple[dict[str, float], str]:
     """The metrics of metrics.json by their names in MLflow, and the name of the dataset."""
     content = files.read_json(path)
-    dataset, per_class, parameters = (content.pop(key) for key in ("dataset", "per_class", "parameters"))
+    dataset, per_class = content.pop("dataset"), content.pop("per_class")
+    of_model = {key: content.pop(key) for key in ("temperature", "parameters") if key in content}
     scores = {f"test_{name}": value for name, value in content.items()}
     scores |= {f"test_f1_{label}": values["f1"] for label, values in per_class.items()}
-    return scores | {"parameters": parameters}, dataset
+    return scores | of_model, dataset
 
 
 def _datasets(name: str, y_test: Labels, digests: Mapping[str, str]) -> Iterator[DatasetInput]:

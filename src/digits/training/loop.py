@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -15,18 +15,18 @@ from tqdm import tqdm
 from digits.common import files
 from digits.common.errors import UserError
 from digits.common.types import Images, Labels
+from digits.model import architectures
 from digits.params import Recipe
+from digits.training import augmentation
 from digits.training.checkpoint import Checkpoint
+from digits.training.optimizer import make_optimizer
 
 Tensors = tuple[tf.Tensor, tf.Tensor]  # float32 (n, 28, 28) and int32 (n,)
 Variables = Sequence[keras.Variable]
 Row = dict[str, float]  # the metrics of one epoch
 Function = Callable[..., Any]  # compiled by TensorFlow
 
-OPTIMIZERS: Mapping[str, Callable[..., keras.Optimizer]] = {
-    "adam": keras.optimizers.Adam,
-    "sgd": keras.optimizers.SGD,
-}
+AUGMENTATION = 1  # ends the seed, so that it differs from that of the order
 
 
 def fit(
@@ -39,36 +39,49 @@ def fit(
     on_epoch_end: Callable[[Row], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[Row]:
-    """Train `network` in place, as `model.fit` would with sparse categorical cross-entropy.
+    """Train `network` in place, as `model.fit` would with categorical cross-entropy of logits.
+
+    The members of an ensemble are trained independently of each other, one epoch each in turn.
 
     Args:
-        network: takes normalized images and returns probabilities.
-        recipe: optimizer, learning rate, batch size, number of epochs, and whether XLA compiles.
-        seed: of the order of the images, drawn for each epoch from the seed and the epoch alone.
+        network: takes normalized images and returns logits, as `architectures.build` makes it.
+        recipe: how to train.
+        seed: of the order of the images and their augmentation, drawn for each epoch from the seed, the epoch and the
+            member alone.
         train: the images to learn from, all of them in every epoch, and their labels.
         validation: the images to score after each epoch, and their labels; there may be none.
         on_epoch_end: called with the metrics of each completed epoch.
         checkpoint: saved after each epoch. If it exists, the run resumes from it, to the same bits.
 
     Returns:
-        One row per epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) while the weights changed,
-        `val_loss` and `val_accuracy` after the epoch if there is a validation set, and `seconds` since the start.
+        One row per epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) while the weights changed, over
+        all members, `val_loss` and `val_accuracy` of the network after the epoch if there is a validation set, and
+        `seconds` since the start.
 
     Raises:
         UserError: the loss or a weight is no longer a finite number.
     """
     started = time.perf_counter()
-    optimizer = OPTIMIZERS[recipe.optimizer](learning_rate=recipe.learning_rate)
-    optimizer.build(network.trainable_variables)
-    variables = [*network.variables, *optimizer.variables]
-    train_epoch, eval_step = make_train_epoch(network, optimizer, xla=recipe.xla), make_eval_step(network)
+    count = len(train[1])
+    steps = recipe.epochs * math.ceil(count / recipe.batch_size)
+    members = architectures.members(network)
+    optimizers = [make_optimizer(recipe, steps) for _ in members]
+    for member, optimizer in zip(members, optimizers, strict=True):
+        optimizer.build(member.trainable_variables)
+    variables = [*network.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
+    train_epochs = [make_train_epoch(*pair, recipe) for pair in zip(members, optimizers, strict=True)]
+    eval_step = make_eval_step(network)
 
     history = restore(checkpoint, variables) if checkpoint else []
     if history:
         tqdm.write(f"Resuming after epoch {len(history)}")
         started -= history[-1]["seconds"]
     for epoch in range(len(history) + 1, recipe.epochs + 1):
-        loss, accuracy = train_epoch(*train, *batches(len(train[1]), recipe.batch_size, (seed, epoch)))
+        means = [
+            train_epoch(*train, *epoch_inputs(recipe, count, (seed, epoch, member)))
+            for member, train_epoch in enumerate(train_epochs)
+        ]
+        loss, accuracy = np.mean(means, axis=0)
         row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
         check_finite(row, variables, recipe)
         if validation and len(validation[1]):
@@ -103,25 +116,36 @@ def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[n
     return indices.reshape(steps, batch_size), weights.reshape(steps, batch_size)
 
 
-def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, *, xla: bool) -> Function:
-    """The compiled function of one epoch: images, labels and `batches` to the mean loss and accuracy."""
+def epoch_inputs(recipe: Recipe, count: int, seed: Sequence[int]) -> list[NDArray[Any]]:
+    """What an epoch over `count` images draws: their `batches` and, for a recipe with augmentation, their warps."""
+    indices, weights = batches(count, recipe.batch_size, seed)
+    if not recipe.augmentation:
+        return [indices, weights]
+    return [indices, weights, *augmentation.draw(recipe.augmentation, indices.shape, (*seed, AUGMENTATION))]
+
+
+def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: Recipe) -> Function:
+    """The compiled function of one epoch: images, labels and `epoch_inputs` to the mean loss and accuracy."""
     trainable = network.trainable_variables
 
     def train_step(images: tf.Tensor, labels: tf.Tensor, sample_weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            losses, correct = _losses_and_correct(labels, network(images, training=True))
+            logits = network(images, training=True)
+            losses, correct = _losses_and_correct(labels, logits, recipe.label_smoothing)
             total = tf.reduce_sum(losses * sample_weight)
             mean = total / tf.reduce_sum(sample_weight)
         optimizer.apply(tape.gradient(mean, trainable), trainable)
         return total, tf.reduce_sum(correct * sample_weight)
 
-    @tf.function(jit_compile=xla, autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=recipe.xla, autograph=False)  # type: ignore[untyped-decorator]
     def train_epoch(
-        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor
+        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def body(i: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            batch = indices[i]
-            step = train_step(tf.gather(images, batch), tf.gather(labels, batch), sample_weight[i])
+            batch = tf.gather(images, indices[i])
+            if warps:
+                batch = augmentation.warp(batch, *(drawn[i] for drawn in warps))
+            step = train_step(batch, tf.gather(labels, indices[i]), sample_weight[i])
             return i + 1, loss + step[0], correct + step[1]
 
         zero = tf.zeros((), dtype=sample_weight.dtype)
@@ -181,9 +205,12 @@ def restore(checkpoint: Checkpoint, variables: Variables) -> list[Row]:
     return list(json.loads(str(arrays["history"])))
 
 
-def _losses_and_correct(labels: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _losses_and_correct(
+    labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """For each image, the cross-entropy (nats), and 1 if the prediction is correct, else 0; both (n,)."""
     # The sparse form of this cross-entropy computes the same, by a scatter that costs XLA up to a tenth of an epoch.
-    losses = keras.losses.categorical_crossentropy(tf.one_hot(labels, outputs.shape[-1], dtype=outputs.dtype), outputs)
-    correct = tf.argmax(outputs, axis=-1, output_type=labels.dtype) == labels
+    targets = tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=label_smoothing)
+    correct = tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels
     return losses, tf.cast(correct, losses.dtype)

@@ -1,0 +1,117 @@
+"""Warps that are known, drawn warps, and what a run with them is."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from digits.common.types import Images, Pixels
+from digits.data import normalization
+from digits.params import Augmentation
+from recipes import AUGMENTATION, NO_AUGMENTATION
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+UNCHANGED = [[1, 0, 0], [0, 1, 0]]
+
+
+def augmentation(**changes: float) -> Augmentation:
+    """None, but for the changes."""
+    return Augmentation.model_validate(NO_AUGMENTATION | changes)
+
+
+def warped(images: Images, affine: Any, knots: NDArray[np.float32] | None = None) -> Images:
+    """All images, warped in one way."""
+    from digits.training.augmentation import warp
+
+    count = len(images)
+    repeated = np.tile(np.asarray(affine, dtype=np.float32), (count, 1, 1))
+    result: Images = warp(images, repeated, np.zeros((count, 2, 0, 0), np.float32) if knots is None else knots).numpy()
+    return result
+
+
+@pytest.fixture
+def images(pixels: Pixels) -> Images:
+    return normalization.minmax(pixels)
+
+
+def test_identity_changes_nothing(images: Images) -> None:
+    np.testing.assert_allclose(warped(images, UNCHANGED), images, atol=1e-6)
+
+
+def test_shift_moves_whole_pixels(images: Images) -> None:
+    """A pixel shows what was two rows below and one column to the right; black comes in."""
+    moved = warped(images, [[1, 0, 2], [0, 1, 1]])
+    np.testing.assert_allclose(moved[:, :-2, :-1], images[:, 2:, 1:], atol=1e-6)
+    assert (moved[:, -2:] == 0).all()
+    assert (moved[:, :, -1] == 0).all()
+
+
+def test_half_a_pixel_is_the_mean_of_two(images: Images) -> None:
+    moved = warped(images, [[1, 0, 0], [0, 1, 0.5]])
+    np.testing.assert_allclose(moved[:, :, :-1], (images[:, :, 1:] + images[:, :, :-1]) / 2, atol=1e-6)
+
+
+def test_quarter_turn(images: Images) -> None:
+    np.testing.assert_allclose(warped(images, [[0, 1, 0], [-1, 0, 0]]), np.rot90(images, 1, (1, 2)), atol=1e-5)
+
+
+def test_nothing_is_far_outside(images: Images) -> None:
+    assert (warped(images, [[1, 0, 1000], [0, 1, -1000]]) == 0).all()
+
+
+def test_equal_knots_shift_the_centre(images: Images) -> None:
+    """The sum of the smoothing at a pixel, from all knots, is what the image moves by there."""
+    from digits.training.augmentation import SMOOTHING
+
+    knots = np.zeros((len(images), 2, 7, 7), np.float32)
+    knots[:, 0] = 2 / (SMOOTHING[14].sum() * SMOOTHING[14].sum())
+    moved = warped(images, UNCHANGED, knots)
+    places = 14 + 2 * SMOOTHING.sum(axis=1)[14] / SMOOTHING[14].sum()
+    assert places == pytest.approx(16)
+    np.testing.assert_allclose(moved[:, 14, 14], images[:, 16, 14], atol=1e-5)
+
+
+def test_displacements_have_the_recipes_deviation() -> None:
+    """At every pixel, whatever the distance from the knots."""
+    from digits.training.augmentation import SMOOTHING, draw
+
+    knots = draw(augmentation(elastic=1.5), (4000,), (0,)).knots
+    displacements = np.einsum("ig,nkgh,jh->nkij", SMOOTHING, knots, SMOOTHING)
+    np.testing.assert_allclose(displacements.std(axis=0), 1.5, rtol=0.08)
+    np.testing.assert_allclose(displacements.mean(axis=0), 0, atol=0.12)
+
+
+def test_no_augmentation_is_the_identity() -> None:
+    from digits.training.augmentation import draw
+
+    affine, knots = draw(augmentation(), (3, 5), (0,))
+    np.testing.assert_array_equal(affine, np.broadcast_to(np.array(UNCHANGED, dtype=np.float32), (3, 5, 2, 3)))
+    assert knots.shape == (3, 5, 2, 0, 0)
+
+
+def test_draw_stays_within_the_recipe() -> None:
+    from digits.training.augmentation import draw
+
+    turned = draw(augmentation(rotation=30), (10_000,), (0,)).affine
+    angles = np.rad2deg(np.arctan2(turned[:, 1, 0], turned[:, 0, 0]))
+    assert 29 < angles.max() < 30.001
+    assert -30.001 < angles.min() < -29
+    scaled = draw(augmentation(scale=0.25), (10_000,), (0,)).affine
+    for axis in (0, 1):
+        assert 1.24 < scaled[:, axis, axis].max() < 1.2501
+        assert 1 / 1.2501 < scaled[:, axis, axis].min() < 1 / 1.24
+    shifted = draw(augmentation(shift=3), (10_000,), (0,)).affine[:, :, 2]
+    assert 2.9 < shifted.max() <= 3
+    assert -3 <= shifted.min() < -2.9
+
+
+def test_draw_follows_the_seed() -> None:
+    from digits.training.augmentation import draw
+
+    first, again, other = (draw(Augmentation(**AUGMENTATION), (2, 4), seed) for seed in ((0, 1), (0, 1), (0, 2)))
+    for one, two, three in zip(first, again, other, strict=True):
+        assert one.dtype == np.float32
+        assert (one == two).all()
+        assert (one != three).any()
