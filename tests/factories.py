@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from digits import params
 from digits.common import files, run_record
 from digits.data import catalogue
 
@@ -80,8 +79,7 @@ def write_pipeline(root: Path, epochs: int) -> None:
     content: dict[str, Any] = YAML(typ="safe").load(ROOT / "params.yaml")
     content["recipes"]["tutorial"]["epochs"] = epochs
     write_yaml(root / "params.yaml", content)
-    loaded = params.load(root / "params.yaml").model_dump(mode="json")
-    sections = {f"recipes.{name}": recipe for name, recipe in loaded.pop("recipes").items()} | loaded
+    sections = {f"recipes.{name}": recipe for name, recipe in content.pop("recipes").items()} | content
     md5 = {"data/raw": "aa", "data/normalized.npz": "bb", "data/model.keras": str(epochs)}
     outs = [{"path": path, "md5": digest} for path, digest in md5.items()]
     write_yaml(root / "dvc.yaml", {"stages": {"train": {}, "track": {"deps": [*md5]}}})

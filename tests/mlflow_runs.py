@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 from ruamel.yaml import YAML
@@ -32,7 +33,8 @@ def assert_complete(client: MlflowClient, run: Run, tree: Path) -> None:
         assert run.data.metrics[f"test_{name}"] == metrics[name]
     for label, scores in metrics["per_class"].items():
         assert run.data.metrics[f"test_f1_{label}"] == scores["f1"]
-    assert run.data.metrics["parameters"] == metrics["parameters"]
+    for name in ("temperature", "parameters"):
+        assert run.data.metrics[name] == metrics[name]
     with (tree / "reports/history.csv").open() as file:
         epochs = list(csv.DictReader(file))
     for name in run.data.metrics:
@@ -65,7 +67,8 @@ def assert_complete(client: MlflowClient, run: Run, tree: Path) -> None:
 def expected_params(tree: Path) -> dict[str, str]:
     content: dict[str, Any] = YAML(typ="safe").load(tree / "params.yaml")
     content["train"] |= content.pop("recipes")[content["train"]["recipe"]]
-    return {f"{section}.{key}": str(value) for section, keys in content.items() for key, value in keys.items()}
+    (row,) = pd.json_normalize(content).astype(object).to_dict("records")
+    return {str(key): str(value) for key, value in row.items()}
 
 
 def model_id(run: Run) -> str:
