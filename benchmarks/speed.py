@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -34,18 +34,20 @@ from digits.data.normalization import METHODS
 from digits.data.split import split
 
 ROUNDS = 5
-GROWTH_ROUNDS = SWEEP_ROUNDS = 3
+CNN_ROUNDS = GROWTH_ROUNDS = SWEEP_ROUNDS = 3
+CNN_EPOCHS = 3
 SHORT_SIZE = 5000  # training images of a short configuration
 
 ROOT = report.ROOT
 BASELINES = ROOT / "benchmarks/baselines"
 PEERS = ROOT / ".venv-bench/bin/python"
-PYTHONS = dict.fromkeys(("jax_scan", "jax_tuned", "pytorch"), str(PEERS))
+PYTHONS = dict.fromkeys(("jax_scan", "jax_tuned", "pytorch", "pytorch_cnn"), str(PEERS))
 # Prefixes of variables that would favour one library.
 TUNING = ("CUDA_", "JAX_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "TF_", "XLA_")
 DVC, DIGITS = (str(Path(sys.executable).with_name(name)) for name in ("dvc", "digits"))
 
 Values = dict[str, list[float]]  # measurements by name, one value per round
+Task = dict[str, Any]  # the arguments of `harness.Task`
 
 
 @dataclass
@@ -80,17 +82,16 @@ def run(*command: str, folder: Path = ROOT, **variables: str) -> Ended:
     return Ended(seconds, usage.ru_maxrss / 1024, lines)
 
 
-def fits(task: dict[str, Any], first: int, values: Values) -> None:
+def fits(names: Sequence[str], task: Task, first: int, values: Values, prefix: str = "") -> None:
     """Let each baseline train once, in turn, starting with number `first`."""
-    names = [*report.TRAINERS, "matmul_bound"]
-    for name in names[first:] + names[:first]:
+    for name in [*names[first:], *names[:first]]:
         script = str(BASELINES / f"{name}.py")
         ended = run(PYTHONS.get(name, sys.executable), script, json.dumps(task), PYTHONPATH="src")
         output = json.loads(ended.lines[-1][1])
-        values[f"{name} fit"].append(output["ends"][-1])
-        values[f"{name} epoch"].append(statistics.median(np.diff(output["ends"])))
+        values[f"{prefix}{name} fit"].append(output["ends"][-1])
+        values[f"{prefix}{name} epoch"].append(statistics.median(np.diff(output["ends"])))
         if output["accuracy"] is not None:
-            values[f"{name} accuracy"].append(output["accuracy"])
+            values[f"{prefix}{name} accuracy"].append(output["accuracy"])
 
 
 def pipelines(clone: Path, empty: Path, mnist: Path, values: Values) -> None:
@@ -174,7 +175,7 @@ def grow(raw: Path, times: int, clone: Path) -> None:
     edit(clone / "params.yaml", "train_size: 55000", f"train_size: {size}")
 
 
-def make_task(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
+def make_task(recipe: params.Recipe, raw: Path, path: Path) -> Task:
     """The arguments of `harness.Task` except the seed; writes the normalized training and test images to `path`."""
     settings = params.load().normalize
     normalize = METHODS[recipe.normalization]
@@ -183,17 +184,19 @@ def make_task(recipe: params.Recipe, raw: Path, path: Path) -> dict[str, Any]:
     files.write_arrays(
         path, x_train=normalize(x_train[train]), y_train=y_train[train], x_test=normalize(x_test), y_test=y_test
     )
-    shared = ("hidden", "learning_rate", "batch_size", "epochs", "threads")
-    return {"data": str(path), **{name: getattr(recipe, name) for name in shared}}
+    return {"data": str(path), "recipe": recipe.model_dump()}
 
 
-def prepare(folder: Path) -> dict[str, Any]:
-    """Make in an empty folder what `measure` needs, and return the baselines' task."""
+def prepare(folder: Path) -> tuple[Task, Task]:
+    """Make in an empty folder what `measure` needs, and return the tasks: dense layers, and convolutions."""
     raw, mnist, empty = folder / "raw", folder / "mnist.npz", folder / "empty"
     download.fetch("mnist", raw)
     (x_train, y_train), (x_test, y_test) = idx.read_train(raw), idx.read_test(raw)
     np.savez_compressed(mnist, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    task = make_task(params.load().recipes["tutorial"], raw, folder / "normalized.npz")
+    recipes = params.load().recipes
+    dense = make_task(recipes["tutorial"], raw, folder / "dense.npz")
+    short = recipes["cnn"].model_copy(update={"epochs": CNN_EPOCHS})
+    convolutions = make_task(short, raw, folder / "convolutions.npz")
     empty.mkdir()
     run("git", "init", "--quiet", folder=empty)
     run(DVC, "init", "--quiet", folder=empty)
@@ -201,19 +204,22 @@ def prepare(folder: Path) -> dict[str, Any]:
     clone_to(folder / "digits")
     for times in report.GROWTH:
         grow(raw, times, clone_to(folder / f"grown-{times}"))
-    return task
+    return dense, convolutions
 
 
 def measure(folder: Path) -> Values:
     """All rounds."""
     # In another process: a forked child inherits its parent's peak memory.
     with ProcessPoolExecutor(1) as other:
-        task = other.submit(prepare, folder).result()
+        dense, convolutions = other.submit(prepare, folder).result()
     grown = {times: folder / f"grown-{times}" for times in report.GROWTH}
     values: Values = defaultdict(list)
     for number in range(ROUNDS):
         print(f"round {number + 1} of {ROUNDS}", flush=True)
-        fits({**task, "seed": number}, number, values)
+        fits([*report.TRAINERS, "matmul_bound"], {**dense, "seed": number}, number, values)
+        if number < CNN_ROUNDS:
+            names = list(report.CNN_TRAINERS)
+            fits(names, {**convolutions, "seed": number}, number % len(names), values, report.CNN)
         pipelines(folder / "digits", folder / "empty", folder / "mnist.npz", values)
         if number < GROWTH_ROUNDS:
             growth(grown, values)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from digits.common import files
 from digits.model import tensorflow_setup
-from digits.params import Augmentation, Mlp
+from digits.params import RECIPES
 from digits.training.checkpoint import Checkpoint
 from harness import EpochTimer, Task
 
 task = Task.from_argv()
-tensorflow_setup.configure(task.threads)
+tensorflow_setup.configure(task.recipe.threads)
 
 import tensorflow as tf  # noqa: E402, once it is configured
 
@@ -20,22 +20,7 @@ from digits.training import loop  # noqa: E402
 tf.zeros(())  # starts the runtime, as the other libraries start theirs when they load the data
 
 x_train, y_train, x_test, y_test = files.read_arrays(Path(task.data), "x_train", "y_train", "x_test", "y_test")
-recipe = Mlp(
-    architecture="mlp",
-    hidden=tuple(task.hidden),
-    normalization="l2",
-    augmentation=Augmentation(rotation=0, scale=0, shear=0, shift=0, elastic=0),
-    optimizer="adam",
-    learning_rate=task.learning_rate,
-    schedule="constant",
-    weight_decay=0,
-    label_smoothing=0,
-    batch_size=task.batch_size,
-    epochs=task.epochs,
-    members=1,
-    threads=task.threads,
-    xla=True,
-)
+recipe = RECIPES[task.recipe.architecture].model_validate(vars(task.recipe))
 
 with tempfile.TemporaryDirectory() as folder:
     timer = EpochTimer()

@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,27 +19,20 @@ class Task:
 
     Attributes:
         data: an .npz with `x_train` and `x_test`, float32 (n, 28, 28), and `y_train` and `y_test`, uint8 (n,).
-        hidden: units of each hidden layer.
-        learning_rate: of Adam.
-        batch_size: images per step.
-        epochs: passes over the training images.
-        threads: that compute one operation, where the baseline offers a choice.
+        recipe: of params.yaml, with its values as attributes.
         seed: of the weights and the order.
     """
 
     data: str
-    hidden: list[int]
-    learning_rate: float
-    batch_size: int
-    epochs: int
-    threads: int
+    recipe: SimpleNamespace
     seed: int
 
     @classmethod
     def from_argv(cls) -> "Task":
         """The task in the first argument. Garbage collection is off from here on, for every baseline."""
         gc.disable()
-        return cls(**json.loads(sys.argv[1]))
+        arguments = json.loads(sys.argv[1])
+        return cls(**arguments | {"recipe": SimpleNamespace(**arguments["recipe"])})
 
     def arrays(self, *names: str) -> list[NDArray[Any]]:
         """Arrays of the data by name."""

@@ -17,7 +17,7 @@ task = Task.from_argv()
 x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
 images = jnp.asarray(x_train.reshape(len(x_train), -1))
 labels = jnp.asarray(y_train.astype(np.int32))
-widths = [images.shape[1], *task.hidden, 10]
+widths = [images.shape[1], *task.recipe.hidden, 10]
 
 
 def logits(weights: Weights, x: jax.Array) -> jax.Array:
@@ -32,7 +32,7 @@ def adam(state: State, gradients: Weights) -> State:
     """The state after one step of Adam."""
     weights, means, squares, count = state
     count = count + 1
-    rate = task.learning_rate * jnp.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
+    rate = task.recipe.learning_rate * jnp.sqrt(1 - BETA_2**count) / (1 - BETA_1**count)
     means = jax.tree.map(lambda m, g: m + (g - m) * (1 - BETA_1), means, gradients)
     squares = jax.tree.map(lambda v, g: v + (g * g - v) * (1 - BETA_2), squares, gradients)
     weights = jax.tree.map(lambda w, m, v: w - rate * m / (jnp.sqrt(v) + EPSILON), weights, means, squares)

@@ -29,8 +29,8 @@ def epoch(state: State, images: jax.Array, labels: jax.Array, order: jax.Array) 
     def batch_step(state: State, batch: jax.Array) -> tuple[State, jax.Array]:
         return step(state, images[batch], labels[batch])
 
-    whole = len(order) // task.batch_size * task.batch_size
-    state, losses = jax.lax.scan(batch_step, state, order[:whole].reshape(-1, task.batch_size))
+    whole = len(order) // task.recipe.batch_size * task.recipe.batch_size
+    state, losses = jax.lax.scan(batch_step, state, order[:whole].reshape(-1, task.recipe.batch_size))
     if whole < len(order):
         state, _ = batch_step(state, order[whole:])
     return state, losses.mean()
@@ -45,7 +45,7 @@ weights = [
 ]
 means, squares = (jax.tree.map(jnp.zeros_like, weights) for _ in range(2))
 state = (weights, means, squares, jnp.zeros(()))
-for number in range(task.epochs):
+for number in range(task.recipe.epochs):
     order = np.random.default_rng([task.seed, number]).permutation(len(labels)).astype(np.int32)
     state, _ = jax.block_until_ready(epoch(state, images, labels, order))
     timer.end_epoch()

@@ -43,10 +43,10 @@ weights = [
 ]
 means, squares = (jax.tree.map(np.zeros_like, weights) for _ in range(2))
 state = jax.device_put((weights, means, squares, np.float32(0)))
-steps = -(-len(labels) // task.batch_size)
-counts = np.ones(steps * task.batch_size, np.float32)
+steps = -(-len(labels) // task.recipe.batch_size)
+counts = np.ones(steps * task.recipe.batch_size, np.float32)
 counts[len(labels) :] = 0
-for _ in range(task.epochs):
+for _ in range(task.recipe.epochs):
     order = np.resize(random.permutation(len(labels)).astype(np.int32), len(counts))
     state, _ = jax.block_until_ready(epoch(state, images, labels, order.reshape(steps, -1), counts.reshape(steps, -1)))
     timer.end_epoch()

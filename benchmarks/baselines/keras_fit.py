@@ -16,14 +16,15 @@ def fit(**options: object) -> None:
     model = tf.keras.Sequential(
         [
             tf.keras.layers.Flatten(),
-            *(tf.keras.layers.Dense(units, activation="relu") for units in task.hidden),
+            *(tf.keras.layers.Dense(units, activation="relu") for units in task.recipe.hidden),
             tf.keras.layers.Dense(10, activation="softmax"),
         ]
     )
-    adam = tf.keras.optimizers.Adam(task.learning_rate)
+    adam = tf.keras.optimizers.Adam(task.recipe.learning_rate)
     model.compile(optimizer=adam, loss="sparse_categorical_crossentropy", metrics=["accuracy"], **options)
     callback = tf.keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: timer.end_epoch())
-    model.fit(x_train, y_train, batch_size=task.batch_size, epochs=task.epochs, callbacks=[callback], verbose=0)
+    recipe = task.recipe
+    model.fit(x_train, y_train, recipe.batch_size, recipe.epochs, callbacks=[callback], verbose=0)
     timer.report(model.evaluate(x_test, y_test, verbose=0)[1])
 
 

@@ -9,7 +9,7 @@ from digits.model import tensorflow_setup
 from harness import EpochTimer, Task
 
 task = Task.from_argv()
-tensorflow_setup.configure(task.threads)
+tensorflow_setup.configure(task.recipe.threads)
 
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402, once it is configured
@@ -17,8 +17,8 @@ import tensorflow as tf  # noqa: E402, once it is configured
 (images,) = task.arrays("x_train")
 resident = tf.constant(images.reshape(len(images), -1))
 rows = len(images)
-steps = -(-rows // task.batch_size)
-widths = [resident.shape[1], *task.hidden, 10]
+steps = -(-rows // task.recipe.batch_size)
+widths = [resident.shape[1], *task.recipe.hidden, 10]
 random = np.random.default_rng(task.seed)
 weights = [tf.constant(random.normal(0, rows**-0.5, (rows, columns)), tf.float32) for rows, columns in pairwise(widths)]
 
@@ -28,8 +28,8 @@ def epoch(images: tf.Tensor, *weights: tf.Tensor) -> list[tf.Tensor]:
     """Every product depends on the batch, and the last step's are returned, so that XLA can leave out none."""
 
     def body(i: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        first = tf.minimum(i * task.batch_size, rows - task.batch_size)
-        layers = [tf.slice(images, (first, 0), (task.batch_size, widths[0]))]
+        first = tf.minimum(i * task.recipe.batch_size, rows - task.recipe.batch_size)
+        layers = [tf.slice(images, (first, 0), (task.recipe.batch_size, widths[0]))]
         for weight in weights:
             layers.append(layers[-1] @ weight)
         gradients: list[tf.Tensor] = []
@@ -44,7 +44,7 @@ def epoch(images: tf.Tensor, *weights: tf.Tensor) -> list[tf.Tensor]:
 
 
 timer = EpochTimer()
-for _ in range(task.epochs):
+for _ in range(task.recipe.epochs):
     [gradient.numpy() for gradient in epoch(resident, *weights)]
     timer.end_epoch()
 timer.report()

@@ -11,14 +11,14 @@ x_train, x_test = (images.reshape(len(images), -1) for images in (x_train, x_tes
 
 timer = EpochTimer()
 model = MLPClassifier(
-    task.hidden,
-    batch_size=task.batch_size,
-    learning_rate_init=task.learning_rate,
+    task.recipe.hidden,
+    batch_size=task.recipe.batch_size,
+    learning_rate_init=task.recipe.learning_rate,
     alpha=0,
     epsilon=1e-7,
     random_state=np.random.RandomState(task.seed),
 )
-for _ in range(task.epochs):
+for _ in range(task.recipe.epochs):
     model.partial_fit(x_train, y_train, classes=np.arange(10))
     timer.end_epoch()
 timer.report(model.score(x_test, y_test))
