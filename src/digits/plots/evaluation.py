@@ -1,5 +1,6 @@
 """Figures of the predictions on the test set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,15 +39,23 @@ def save_confusion(path: Path, predictions: "pd.DataFrame", metadata: Metadata) 
 def save_errors(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata) -> None:
     """The first 25 of `errors`, which has `actual`, `predicted` and `confidence` by index in the test `images`."""
     shown, classes = errors.head(SIDE * SIDE), metadata["classes"]
-    with figure(path, 1.7 * SIDE, 1.75 * SIDE) as drawn:
-        grid = drawn.subplots(SIDE, SIDE).ravel()
-        for axes in grid:
-            axes.set_axis_off()
-        for axes, index, error in zip(grid, shown.index, shown.itertuples(), strict=False):
-            show_image(axes, images[index])
-            caption = f"true {classes[error.actual]}\npredicted {classes[error.predicted]} ({error.confidence:.1%})"
-            axes.set_title(caption, fontsize=8)
-        drawn.suptitle(f"{metadata['title']}: {len(shown)} most confident errors of {len(errors)}")
+    captions = [
+        f"true {classes[row.actual]}\npredicted {classes[row.predicted]} ({row.confidence:.1%})"
+        for row in shown.itertuples()
+    ]
+    title = f"{metadata['title']}: {len(shown)} most confident errors of {len(errors)}"
+    _save_grid(path, images[shown.index], captions, title)
+
+
+def save_label_errors(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata) -> None:
+    """The first 25 likely label errors, a table like that of `save_errors`; captions start with the image's index."""
+    shown, classes = errors.head(SIDE * SIDE), metadata["classes"]
+    captions = [
+        f"{row.Index}: labelled {classes[row.actual]}\npredicted {classes[row.predicted]} ({row.confidence:.1%})"
+        for row in shown.itertuples()
+    ]
+    title = f"{metadata['title']}: {len(shown)} of {len(errors)} likely label errors in the test set"
+    _save_grid(path, images[shown.index], captions, title)
 
 
 def save_calibration(path: Path, bins: "pd.DataFrame", metadata: Metadata) -> None:
@@ -86,3 +95,15 @@ def save_prediction(
         right.set_yticks(positions, classes)
         right.set(xlim=(0, 1), xlabel="probability", title=f"predicted: {classes[predicted]}")
         right.invert_yaxis()
+
+
+def _save_grid(path: Path, images: Pixels, captions: Sequence[str], title: str) -> None:
+    """Up to 25 images, each below its caption."""
+    with figure(path, 1.7 * SIDE, 1.75 * SIDE) as drawn:
+        grid = drawn.subplots(SIDE, SIDE).ravel()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, image, caption in zip(grid, images, captions, strict=False):
+            show_image(axes, image)
+            axes.set_title(caption, fontsize=8)
+        drawn.suptitle(title)
