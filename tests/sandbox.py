@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -31,6 +32,22 @@ IDENTITY = {
     for role in ("AUTHOR", "COMMITTER")
     for field, value in (("NAME", "Test"), ("EMAIL", "test@localhost"))
 }
+
+
+# Runs stages/train.py, which ends by SIGKILL once epoch number sys.argv[1] is saved.
+KILLED = """
+import os, runpy, signal, sys
+from digits.training.checkpoint import Checkpoint
+save, left = Checkpoint.save, int(sys.argv[1])
+def save_and_die(self, arrays):
+    global left
+    save(self, arrays)
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+Checkpoint.save = save_and_die
+runpy.run_path("stages/train.py", run_name="__main__")
+"""
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,13 @@ class Sandbox:
     def stage(self, name: str, *, ok: bool = True) -> str:
         """Run a stage script as DVC does, without DVC."""
         return self.having(PYTHONPATH="src", MLFLOW_DISABLE_TELEMETRY="true").run("python", f"stages/{name}.py", ok=ok)
+
+    def kill_training(self, epoch: int) -> None:
+        """Run the stage train, which ends by SIGKILL once it has saved that epoch."""
+        command = [sys.executable, "-c", KILLED, str(epoch)]
+        environment = {**self.environment, "PYTHONPATH": "src"}
+        ended = subprocess.run(command, cwd=self.root, env=environment, check=False, capture_output=True)
+        assert ended.returncode == -signal.SIGKILL
 
     def repro(self, *options: str) -> list[str]:
         """Run `dvc repro` and return the stages that ran, in order."""

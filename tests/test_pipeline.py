@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
@@ -208,29 +206,6 @@ def test_results_are_the_same_in_another_folder_on_one_core(pipeline: Sandbox, t
     assert other.run("git", "status", "--porcelain", "data") == ""
 
 
-# Runs stages/train.py, which ends by SIGKILL once epoch number sys.argv[1] is saved.
-KILLED = """
-import os, runpy, signal, sys
-from digits.training.checkpoint import Checkpoint
-save, left = Checkpoint.save, int(sys.argv[1])
-def save_and_die(self, arrays):
-    global left
-    save(self, arrays)
-    left -= 1
-    if left == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-Checkpoint.save = save_and_die
-runpy.run_path("stages/train.py", run_name="__main__")
-"""
-
-
-def kill_after(sandbox: Sandbox, epoch: int) -> None:
-    command = [sys.executable, "-c", KILLED, str(epoch)]
-    environment = {**sandbox.environment, "PYTHONPATH": "src"}
-    ended = subprocess.run(command, cwd=sandbox.root, env=environment, check=False, capture_output=True)
-    assert ended.returncode == -signal.SIGKILL
-
-
 @pytest.fixture(scope="module")
 def interrupted(pipeline: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A copy of the pipeline whose training can be killed."""
@@ -241,7 +216,7 @@ def interrupted(pipeline: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_killed_training_resumes_to_the_same_bytes(interrupted: Sandbox, epoch: int) -> None:
     before = {path: (interrupted.root / path).read_bytes() for path in ("data/model.keras", "reports/history.csv")}
     # An experiment has another name each time; the checkpoint belongs to the run, not to the name.
-    kill_after(interrupted.having(DVC_EXP_NAME="before"), epoch)
+    interrupted.having(DVC_EXP_NAME="before").kill_training(epoch)
     for path in before:
         (interrupted.root / path).unlink(missing_ok=True)
     output = interrupted.having(DVC_EXP_NAME="after").stage("train")
@@ -251,7 +226,7 @@ def test_killed_training_resumes_to_the_same_bytes(interrupted: Sandbox, epoch: 
 
 
 def test_training_with_other_params_or_code_starts_over(interrupted: Sandbox) -> None:
-    kill_after(interrupted, 1)
+    interrupted.kill_training(1)
     with (interrupted.root / "src/digits/training/loop.py").open("a") as file:
         file.write("# edited\n")
     interrupted.edit("params.yaml", "epochs: 5", "epochs: 2")
