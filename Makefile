@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev repro ui test coverage lint format check bench bench-growth bench-accuracy learning-curve lock clean
+.PHONY: help setup dev repro ui test coverage lint format check bench bench-growth bench-accuracy leaderboard lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,10 +71,8 @@ bench-growth: dev ## log 1,000 runs and sweep over 1,000 configurations that do 
 bench-accuracy: dev ## compare the accuracy with the tutorial's own code over five runs
 	@PYTHONPATH=src $(BIN)/python benchmarks/accuracy.py
 
-learning-curve: dev ## train on 1,000 to 55,000 images and draw docs/learning-curve.png
-	@$(BIN)/dvc exp run --queue -S 'normalize.train_size=1000,5000,20000,55000'
-	@$(BIN)/dvc exp run --run-all
-	@PYTHONPATH=src $(BIN)/python benchmarks/learning_curve.py
+leaderboard: setup ## compare all recipes over five seeds, in reports/leaderboard.csv; takes hours, and resumes
+	@$(BIN)/digits leaderboard
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock' --all-extras --group build pyproject.toml

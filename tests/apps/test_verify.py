@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from digits.apps import clone, verify
+from digits.apps.leaderboard import robustness
 from digits.common.errors import UserError
 from factories import write_yaml
 from mlflow_runs import forget_store, runs
@@ -168,6 +169,15 @@ def test_unrecorded_environment_is_said(repository: Sandbox, store: Path, monkey
     result, lines = verify_run("committed")
     assert result == verify.Verification(True, None, 12)
     assert lines[1:] == ["the environment of its training is not recorded"]
+
+
+@pytest.mark.usefixtures("store")
+def test_metrics_that_the_leaderboard_adds_are_left_out(repository: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    restore_instead_of_rebuilding(repository, monkeypatch)
+    run_id = get_run(repository, "committed").info.run_id
+    for name in (robustness.METRIC, robustness.metric("blur", 3)):
+        MlflowClient().log_metric(run_id, name, 0.1)
+    assert verify_run("committed")[0].difference is None
 
 
 @pytest.mark.usefixtures("store")

@@ -19,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from digits.apps import clone
 from digits.apps.clone import Clone
+from digits.apps.leaderboard import robustness
 from digits.common import files, run_record
 from digits.common.errors import UserError
 from digits.tracking import pipeline_state, store
@@ -121,10 +122,15 @@ def _download(client: MlflowClient, run: Run, folder: Path) -> LoggedRun:
         raise UserError(f"run {run_id} cannot be verified: MLflow lacks its {', '.join(missing)}")
     for name in names:
         client.download_artifacts(run_id, name, str(folder))
-    latest = {name: value for name, value in run.data.metrics.items() if name not in TIMES}
+    latest = {name: value for name, value in run.data.metrics.items() if _is_compared(name)}
     histories = [client.get_metric_history(run_id, name) for name in latest]
     by_epoch = [(_at(metric.key, metric.step), metric.value) for history in histories for metric in history]
     return LoggedRun(run, [*by_epoch, *latest.items()], folder)
+
+
+def _is_compared(metric: str) -> bool:
+    """Whether a metric follows from the state. What the leaderboard adds to the run, no file of the run has."""
+    return metric not in TIMES and not metric.startswith(robustness.METRIC)
 
 
 def _read_state(logged: LoggedRun, copy: Clone) -> State:

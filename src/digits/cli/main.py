@@ -6,10 +6,11 @@ import sys
 
 import typer
 
-from digits.cli import sweep, verify
+from digits.cli import leaderboard, sweep, verify
 from digits.common.stage import run_stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(leaderboard.leaderboard)
 app.command()(sweep.sweep)
 app.command()(verify.verify)
 

@@ -5,15 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from digits.cli import progress
 from digits.common.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from digits.apps.sweep.driver import Result
 
 
 def sweep(
@@ -36,24 +34,9 @@ def sweep(
     """
     from digits.apps.sweep import grid
 
-    configurations = grid.make(set_param or [], seeds)
-    try:
-        from digits.apps.sweep import driver, summary  # slow to import: MLflow and Dask
-    except ModuleNotFoundError as error:
-        raise UserError(f"a sweep needs {error.name}; install it with: make setup") from error
+    name, results = progress.sweep(grid.make(set_param or [], seeds), scheduler, workers)
+    from digits.apps.sweep import summary  # imports pandas
 
-    results: list[Result] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("Configurations", total=len(configurations))
-
-        def on_result(result: "Result") -> None:
-            results.append(result)
-            progress.advance(bar)
-            if result.error:
-                progress.console.out(f"{result.configuration} failed:\n{result.error}", highlight=False)
-
-        name = driver.sweep(configurations, on_result, scheduler, workers)
     Console().print(_table(summary.summarize(results)))
     finished = [result for result in results if result.run]
     trained = sum("train" in result.ran for result in finished)

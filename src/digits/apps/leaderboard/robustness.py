@@ -1,0 +1,90 @@
+"""How robust the runs' models are: their error rates on corrupted test images, as metrics of the finished runs."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
+
+from digits.common.errors import UserError
+from digits.common.types import Labels, Pixels
+from digits.data import idx
+from digits.evaluation import corruptions
+from digits.model import tensorflow_setup
+from digits.tracking import store
+
+if TYPE_CHECKING:
+    import keras
+
+# The mean over all corruptions and severities; those of each are METRIC.NAME.SEVERITY.
+METRIC = "corruption_error"
+
+THREADS = 2  # of TensorFlow; error rates hardly depend on them, but should be the same on every machine
+
+Corrupted = Mapping[tuple[str, int], Pixels]  # the test images by corruption and severity
+
+
+def metric(name: str, severity: int) -> str:
+    """The name of the metric of one corruption."""
+    return f"{METRIC}.{name}.{severity}"
+
+
+def unmeasured(runs: Sequence[Run]) -> list[Run]:
+    """The runs whose models have not been measured, or not to the end."""
+    return [run for run in runs if METRIC not in run.data.metrics]
+
+
+def measure(runs: Sequence[Run], raw: Path, on_measured: Callable[[], object]) -> None:
+    """Log the error rates of the runs' models on the corrupted test images in `raw`, and call `on_measured` for each.
+
+    The runs must not have them yet; see `unmeasured`.
+
+    Raises:
+        UserError: the store cannot be used, or a model is not there any more.
+    """
+    if not runs:
+        return
+    tensorflow_setup.configure(THREADS)
+    images, labels = idx.read_test(raw)
+    corrupted = {
+        (name, severity): corruptions.corrupt(images, name, severity)
+        for name in corruptions.CORRUPTIONS
+        for severity in corruptions.SEVERITIES
+    }
+    with store.connect(create=False) as (client, _):
+        for run in runs:
+            model = _load_model(client, run)
+            _log(client, run, _error_rates(model, corrupted, labels))
+            on_measured()
+
+
+def _load_model(client: MlflowClient, run: Run) -> "keras.Model":
+    from digits.model import keras_file  # imports Keras, so TensorFlow comes first
+
+    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    if not models:
+        name = run.info.run_name
+        raise UserError(f"MLflow has no model of run {name} any more; delete the run, too, and start again")
+    with TemporaryDirectory() as folder:
+        downloaded = mlflow.artifacts.download_artifacts(f"models:/{models[0].model_id}", dst_path=folder)
+        return keras_file.load(Path(downloaded, "data/model.keras"))
+
+
+def _error_rates(model: "keras.Model", corrupted: Corrupted, labels: Labels) -> dict[str, float]:
+    """The share of wrong predictions by metric, to six decimals."""
+    from digits.model import inference
+
+    predicted = {key: inference.predict(model, images).argmax(axis=1) for key, images in corrupted.items()}
+    return {metric(*key): round(float((classes != labels).mean()), 6) for key, classes in predicted.items()}
+
+
+def _log(client: MlflowClient, run: Run, rates: Mapping[str, float]) -> None:
+    """Log the rates, and their mean last, so that a run that has it has all; at the epoch of the other test scores."""
+    now, epoch = round(1000 * time.time()), int(run.data.params["train.epochs"])
+    mean = round(sum(rates.values()) / len(rates), 6)
+    for values in (rates, {METRIC: mean}):
+        client.log_batch(run.info.run_id, [Metric(name, value, now, epoch) for name, value in values.items()])
