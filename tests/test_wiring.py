@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "training": {"common", "model"},
     "evaluation": {"common"},
     "tracking": {"common", "data"},
-    "apps": {"common", "data", "model", "plots", "evaluation", "tracking"},
+    "apps": {"common", "data", "model", "plots", "evaluation", "tracking", "training"},
     "cli": {"common", "apps"},
 }
 

@@ -8,16 +8,20 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-from digits.apps.leaderboard import tables
+from digits import params
+from digits.apps.leaderboard import augmented, tables
+from digits.apps.leaderboard.robustness import THREADS
 from digits.apps.leaderboard.trials import RAW, Trial, full_size
 from digits.common import files
 from digits.common.types import Labels, Pixels
 from digits.data import download, idx
 from digits.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from digits.evaluation.label_errors import likely_label_errors
+from digits.plots import dataset as dataset_plots
 from digits.plots import evaluation as evaluation_plots
 from digits.plots import leaderboard as plots
 from digits.plots import robustness as robustness_plots
+from digits.plots.style import Metadata
 from digits.tracking import store
 
 TABLE, FOLDER = Path("reports/leaderboard.csv"), Path("reports/leaderboard")
@@ -41,6 +45,7 @@ def write(trials: Sequence[Trial]) -> str:
 
     plots.save_error_by_time(FOLDER / "error_by_time.png", leaderboard, metadata)
     plots.save_learning_curve(FOLDER / "learning_curve.png", curve, metadata)
+    _save_augmented(FOLDER / "augmentation.png", metadata)
     robustness_plots.save_robustness(FOLDER / "robustness.png", tables.over_severities(robustness))
     robustness_plots.save_corruptions(FOLDER / "corruptions.png", _examples(images), metadata)
     evaluation_plots.save_label_errors(FOLDER / "label_errors.png", images, suspects, metadata)
@@ -57,6 +62,16 @@ def _examples(images: Pixels) -> dict[str, Pixels]:
         name: np.concatenate([first, *(corrupt(first, name, severity) for severity in SEVERITIES)])
         for name in CORRUPTIONS
     }
+
+
+def _save_augmented(path: Path, metadata: Metadata) -> None:
+    """The first training images, as the first recipe with augmentation sees them."""
+    for name, recipe in params.load().recipes.items():
+        if recipe.augmentation:
+            images, _ = idx.read_train(RAW)
+            examples = augmented.examples(recipe.augmentation, images[:5], THREADS)
+            dataset_plots.save_augmented(path, examples, name, metadata)
+            break
 
 
 def _label_errors(trials: Sequence[Trial], labels: Labels) -> pd.DataFrame:
