@@ -58,8 +58,10 @@ def make_results(root: Path, epochs: int, accuracy: float, seconds: float | None
     files.write_csv(root / "data/predictions.csv", {"actual": [1, 2], "predicted": [1, 3]})
     images, labels = np.zeros((4, 28, 28), np.float32), np.zeros(4, np.uint8)
     files.write_arrays(root / "data/normalized.npz", x_train=images, y_train=labels, x_val=images, y_val=labels)
-    files.write_bytes(root / "data/raw" / catalogue.TEST_IMAGES, gzipped(encode_idx(images.astype(np.uint8))))
-    files.write_bytes(root / "data/raw" / catalogue.TEST_LABELS, gzipped(encode_idx(labels)))
+    for name in (catalogue.TRAIN_IMAGES, catalogue.TEST_IMAGES):
+        files.write_bytes(root / "data/raw" / name, gzipped(encode_idx(images.astype(np.uint8))))
+    for name in (catalogue.TRAIN_LABELS, catalogue.TEST_LABELS):
+        files.write_bytes(root / "data/raw" / name, gzipped(encode_idx(labels)))
     files.write_bytes(root / "data/model.keras", b"weights after %d epochs" % epochs)
     if seconds is not None:
         run_record.save(root / "data/model.keras", 1.7e9, seconds)

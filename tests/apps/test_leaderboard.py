@@ -398,7 +398,8 @@ def test_files_have_what_mlflow_has_now(tree: Path, logged: Run, monkeypatch: py
     assert len(pd.read_csv(reports.FOLDER / "robustness.csv")) == len(CORRUPTED)
     assert len(pd.read_csv(reports.FOLDER / "learning_curve.csv")) == 1
     written = {path.name for path in reports.FOLDER.glob("*.png")}
-    assert written == {"error_by_time.png", "learning_curve.png", "robustness.png", "corruptions.png"}
+    names = ("error_by_time", "learning_curve", "augmentation", "robustness", "corruptions")
+    assert written == {f"{name}.png" for name in names}
     assert list(suspects[0].index) == [3]
     assert list(suspects[0]["predicted"]) == [7]
 
