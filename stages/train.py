@@ -17,7 +17,7 @@ def main() -> None:
     """Train on the normalized images; save the model with its normalization inside."""
     settings = params.load()
     recipe, seed = settings.recipe, settings.train.seed
-    tensorflow_setup.configure(recipe.threads)
+    tensorflow_setup.configure(recipe.threads // recipe.parts, recipe.parts)
     from digits.model import architectures, inference, keras_file  # these import Keras, so TensorFlow comes first
     from digits.training import loop, temperature
 

@@ -10,7 +10,8 @@ from digits.training.checkpoint import Checkpoint
 from harness import EpochTimer, Task
 
 task = Task.from_argv()
-tensorflow_setup.configure(task.recipe.threads)
+recipe = RECIPES[task.recipe.architecture].model_validate(vars(task.recipe))
+tensorflow_setup.configure(recipe.threads // recipe.parts, recipe.parts)
 
 import tensorflow as tf  # noqa: E402, once it is configured
 
@@ -20,7 +21,6 @@ from digits.training import loop  # noqa: E402
 tf.zeros(())  # starts the runtime, as the other libraries start theirs when they load the data
 
 x_train, y_train, x_test, y_test = files.read_arrays(Path(task.data), "x_train", "y_train", "x_test", "y_test")
-recipe = RECIPES[task.recipe.architecture].model_validate(vars(task.recipe))
 
 with tempfile.TemporaryDirectory() as folder:
     timer = EpochTimer()

@@ -115,11 +115,18 @@ class Mlp(_Recipe):
     hidden: Widths
     xla: bool
 
+    parts: ClassVar[int] = 1
+
 
 class Cnn(_Recipe):
     """Convolutions in blocks."""
 
     xla: ClassVar[bool] = False  # its convolutions take ten times as long on a CPU
+
+    @property
+    def parts(self) -> int:
+        """Parts of a batch that are computed at the same time, one thread each: faster than all threads on one."""
+        return self.threads
 
     architecture: Literal["cnn"]
     blocks: Annotated[tuple[Widths, ...], Strict(False), Field(min_length=1, max_length=3)]

@@ -209,6 +209,24 @@ def test_warped_images_are_learnt_from(split: Split, xla: bool) -> None:
     assert results[0] == pytest.approx(results[1], abs=1e-6)
 
 
+@pytest.mark.parametrize(("count", "number", "sizes"), [(5, 2, [3, 2]), (8, 4, [2] * 4), (2, 3, [1, 1]), (3, 1, [3])])
+def test_parts_hold_the_batch_in_order(count: int, number: int, sizes: list[int]) -> None:
+    import tensorflow as tf
+
+    from digits.training import loop
+
+    parts = loop.in_parts(tf.range(count), number)
+    assert [len(part) for part in parts] == sizes
+    assert tf.concat(parts, axis=0).numpy().tolist() == list(range(count))
+
+
+def test_parts_of_a_batch_teach_as_the_whole_does(split: Split) -> None:
+    (whole, [row]), (parts, [other]) = (fit(cnn(epochs=1, threads=threads, batch_size=21), split) for threads in (1, 3))
+    for one, two in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+    assert row["loss"] == pytest.approx(other["loss"], abs=1e-5)
+
+
 @pytest.mark.slow
 def test_validation_scores_without_learning(split: Split) -> None:
     """Whatever the batches, a short last one included."""

@@ -27,12 +27,13 @@ OPTIONAL = ("matplotlib", "pandas", "sklearn")
 NOISE = "^I[0-9]{4} |^WARNING: All log messages before absl|^To enable the following|^E[0-9]{4} .*call to cuInit"
 
 
-def configure(num_threads: int) -> None:
+def configure(num_threads: int, num_operations: int = 1) -> None:
     """Import TensorFlow and fix what its results depend on besides their inputs. It computes on the CPU.
 
     Args:
         num_threads: threads that compute one operation. Sums are split among them, so their number changes the last
             digits of a result; the number of cores does not.
+        num_operations: operations that are computed at the same time, where they do not depend on each other.
     """
     os.environ.update(ENVIRONMENT)
     with _quick_import(), _without_noise():
@@ -44,7 +45,7 @@ def configure(num_threads: int) -> None:
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(num_operations)
     tf.config.experimental.enable_op_determinism()
 
 

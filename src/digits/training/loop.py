@@ -128,10 +128,17 @@ def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: R
     """The compiled function of one epoch: images, labels and `epoch_inputs` to the mean loss and accuracy."""
     trainable = network.trainable_variables
 
-    def train_step(images: tf.Tensor, labels: tf.Tensor, sample_weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def forward(images: tf.Tensor, indices: tf.Tensor, *warps: tf.Tensor) -> tf.Tensor:
+        batch = tf.gather(images, indices)
+        return network(augmentation.warp(batch, *warps) if warps else batch, training=True)
+
+    def train_step(
+        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        parts = zip(*(in_parts(drawn, recipe.parts) for drawn in (indices, *warps)), strict=True)
         with tf.GradientTape() as tape:
-            logits = network(images, training=True)
-            losses, correct = _losses_and_correct(labels, logits, recipe.label_smoothing)
+            logits = tf.concat([forward(images, *part) for part in parts], axis=0)
+            losses, correct = _losses_and_correct(tf.gather(labels, indices), logits, recipe.label_smoothing)
             total = tf.reduce_sum(losses * sample_weight)
             mean = total / tf.reduce_sum(sample_weight)
         optimizer.apply(tape.gradient(mean, trainable), trainable)
@@ -142,10 +149,7 @@ def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: R
         images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def body(i: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            batch = tf.gather(images, indices[i])
-            if warps:
-                batch = augmentation.warp(batch, *(drawn[i] for drawn in warps))
-            step = train_step(batch, tf.gather(labels, indices[i]), sample_weight[i])
+            step = train_step(images, labels, indices[i], sample_weight[i], *(drawn[i] for drawn in warps))
             return i + 1, loss + step[0], correct + step[1]
 
         zero = tf.zeros((), dtype=sample_weight.dtype)
@@ -155,6 +159,12 @@ def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: R
         return loss / count, correct / count
 
     return train_epoch  # type: ignore[no-any-return]
+
+
+def in_parts(tensor: tf.Tensor, number: int) -> list[tf.Tensor]:
+    """Split a batch into at most `number` parts, whose sizes differ by one at most; none is empty."""
+    sizes = [len(part) for part in np.array_split(range(tensor.shape[0]), number) if len(part)]
+    return list(tf.split(tensor, sizes)) if len(sizes) > 1 else [tensor]
 
 
 def make_eval_step(network: keras.Model) -> Function:
