@@ -1,4 +1,4 @@
-"""Every recipe of params.yaml in the real pipeline, on few training images and for two epochs."""
+"""The recipes beside the tutorial's in the real pipeline, on few training images and for two epochs."""
 
 import json
 
@@ -20,7 +20,7 @@ def short(recipe: str) -> dict[str, object]:
     return PARAMS | sizes | {"train.recipe": recipe} | {f"recipes.{recipe}.{key}": value for key, value in own.items()}
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "tutorial"])
 def test_killed_training_resumes_to_the_same_bytes(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The bytes of a run in one go, which the pipeline then scores and logs."""
     sandbox = make_sandbox(tmp_path_factory.mktemp("recipe") / "digits", short(recipe))
