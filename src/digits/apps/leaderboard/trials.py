@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RAW = Path("data/raw")
 
 # One more row for each: a recipe with another value.
-VARIANTS = (("tutorial", "normalization=minmax"),)
+VARIANTS = (("tutorial", "normalization=minmax"), ("cnn_fast", "epochs=2"))
 
 # The learning curve, as far as params.yaml has these recipes, and more training images than these.
 CURVES = ("tutorial", "mlp", "cnn")
