@@ -34,7 +34,8 @@ class Bar:
 def bar(description: str, total: int) -> Iterator[Bar]:
     """A bar with so many steps."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    # Rarely drawn: what it takes is missing from the training runs.
+    with Progress(*columns, console=Console(stderr=True), refresh_per_second=1) as progress:
         yield Bar(progress, description, total)
 
 
