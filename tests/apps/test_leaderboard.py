@@ -381,6 +381,7 @@ def test_logging_a_measured_state_again_changes_nothing(
     assert dict(client.get_model_version_by_alias("digits", "champion")) == dict(champion)
 
 
+@pytest.mark.usefixtures("tensorflow")
 def test_files_have_what_mlflow_has_now(tree: Path, logged: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trials come from before the measurement."""
     made = [Trial("tutorial", 6000, seed, run) for seed, run in enumerate([logged, log(tree, epochs=4)])]
