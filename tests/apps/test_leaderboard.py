@@ -452,8 +452,8 @@ def test_disagreement_with_the_leaderboard_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_leaderboard_of_the_real_pipeline(tmp_path: Path) -> None:
-    """One recipe, its variant, and one smaller training set, with two seeds each."""
-    few = {"normalize.train_size": 1200, "normalize.validation_size": 200, "recipes.tutorial.epochs": 1}
+    """One recipe and its variant, with two seeds each; there are too few images for a learning curve of several."""
+    few = {"normalize.train_size": 900, "normalize.validation_size": 200, "recipes.tutorial.epochs": 1}
     sandbox = make_sandbox(tmp_path / "digits", PARAMS | few)
     content = YAML(typ="safe").load(sandbox.root / "params.yaml")
     write_yaml(sandbox.root / "params.yaml", content | {"recipes": {"tutorial": content["recipes"]["tutorial"]}})
@@ -470,12 +470,12 @@ def test_leaderboard_of_the_real_pipeline(tmp_path: Path) -> None:
     assert (table["corruption_error"] > 1 - table["test_accuracy"]).all()
     assert set(table["commit"]) == {sandbox.run("git", "rev-parse", "HEAD")[:7]}
     curve = pd.read_csv(sandbox.root / reports.FOLDER / "learning_curve.csv")
-    assert list(curve["train_size"]) == [1000, 1200]
+    assert list(curve["train_size"]) == [900]
     measured = [robustness.METRIC in run.data.metrics for run in runs(sandbox.root)]
-    assert (measured.count(True), measured.count(False)) == (4, 2)
+    assert measured == [True] * 4
 
     before = {path: path.read_bytes() for path in (sandbox.root / "reports").rglob("leaderboard*/*")}
     again = sandbox.run("digits", "leaderboard", "--seeds", "2")
     assert tables.markdown(table) in again
     assert {path: path.read_bytes() for path in before} == before
-    assert len(runs(sandbox.root)) == 6
+    assert len(runs(sandbox.root)) == 4
