@@ -19,7 +19,8 @@ def main() -> None:
     recipe, seed = settings.recipe, settings.train.seed
     tensorflow_setup.configure(recipe.threads // recipe.parts, recipe.parts)
     from digits.model import architectures, inference, keras_file  # these import Keras, so TensorFlow comes first
-    from digits.training import loop, temperature
+    from digits.training import loop
+    from digits.training.temperature import fit_temperature
 
     x_train, y_train = files.read_arrays(DATA, "x_train", "y_train")
     x_val, y_val = files.read_arrays(DATA, "x_val", "y_val")
@@ -31,8 +32,8 @@ def main() -> None:
     seconds = history[-1]["seconds"]
     columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
     files.write_csv(Path("reports/history.csv"), columns)
-    scale = temperature.fit(inference.predict(network, x_val), y_val)
-    keras_file.save(architectures.shipped(network, recipe.normalization, scale), MODEL)
+    temperature = fit_temperature(inference.predict(network, x_val), y_val)
+    keras_file.save(architectures.shipped(network, recipe.normalization, temperature), MODEL)
     run_record.save(MODEL, time.time() - seconds, seconds)
     checkpoint.remove()
 

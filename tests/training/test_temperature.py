@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digits.common.types import Labels
-from digits.training import temperature
+from digits.training.temperature import fit_temperature
 
 
 def drawn(count: int, scale: float) -> tuple[NDArray[np.float32], Labels]:
@@ -18,21 +18,21 @@ def drawn(count: int, scale: float) -> tuple[NDArray[np.float32], Labels]:
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.5])
 def test_temperature_takes_the_scale_back(scale: float) -> None:
-    assert temperature.fit(*drawn(20_000, scale)) == pytest.approx(scale, rel=0.03)
+    assert fit_temperature(*drawn(20_000, scale)) == pytest.approx(scale, rel=0.03)
 
 
 def test_temperature_is_rounded() -> None:
     """Its last digits could differ between machines."""
-    found = temperature.fit(*drawn(1000, 1.5))
+    found = fit_temperature(*drawn(1000, 1.5))
     assert found == round(found, 4)
 
 
 def test_without_images_it_is_one() -> None:
-    assert temperature.fit(*drawn(0, 2.0)) == 1
+    assert fit_temperature(*drawn(0, 2.0)) == 1
 
 
 @pytest.mark.parametrize(("right", "expected"), [(True, 0.2), (False, 5.0)])
 def test_few_images_do_not_take_it_to_the_end(right: bool, expected: float) -> None:
     logits = 4 * np.eye(10, dtype=np.float32)
     labels = np.arange(10, dtype=np.uint8) if right else np.arange(10, dtype=np.uint8)[::-1].copy()
-    assert temperature.fit(logits, labels) == pytest.approx(expected, abs=1e-3)
+    assert fit_temperature(logits, labels) == pytest.approx(expected, abs=1e-3)

@@ -1,6 +1,5 @@
 """Figures of the predictions on the test set."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,24 +37,13 @@ def save_confusion(path: Path, predictions: "pd.DataFrame", metadata: Metadata) 
 
 def save_errors(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata) -> None:
     """The first 25 of `errors`, which has `actual`, `predicted` and `confidence` by index in the test `images`."""
-    shown, classes = errors.head(SIDE * SIDE), metadata["classes"]
-    captions = [
-        f"true {classes[row.actual]}\npredicted {classes[row.predicted]} ({row.confidence:.1%})"
-        for row in shown.itertuples()
-    ]
-    title = f"{metadata['title']}: {len(shown)} most confident errors of {len(errors)}"
-    _save_grid(path, images[shown.index], captions, title)
+    _save_grid(path, images, errors, metadata, "true {actual}", "{shown} most confident errors of {all}")
 
 
 def save_label_errors(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata) -> None:
     """The first 25 likely label errors, a table like that of `save_errors`; captions start with the image's index."""
-    shown, classes = errors.head(SIDE * SIDE), metadata["classes"]
-    captions = [
-        f"{row.Index}: labelled {classes[row.actual]}\npredicted {classes[row.predicted]} ({row.confidence:.1%})"
-        for row in shown.itertuples()
-    ]
-    title = f"{metadata['title']}: {len(shown)} of {len(errors)} likely label errors in the test set"
-    _save_grid(path, images[shown.index], captions, title)
+    title = "{shown} of {all} likely label errors in the test set"
+    _save_grid(path, images, errors, metadata, "{index}: labelled {actual}", title)
 
 
 def save_calibration(path: Path, bins: "pd.DataFrame", metadata: Metadata) -> None:
@@ -97,13 +85,15 @@ def save_prediction(
         right.invert_yaxis()
 
 
-def _save_grid(path: Path, images: Pixels, captions: Sequence[str], title: str) -> None:
-    """Up to 25 images, each below its caption."""
+def _save_grid(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata, label: str, title: str) -> None:
+    """The first 25 of `errors`, each below its caption, which begins with `label`."""
+    shown, classes = errors.head(SIDE * SIDE), metadata["classes"]
     with figure(path, 1.7 * SIDE, 1.75 * SIDE) as drawn:
         grid = drawn.subplots(SIDE, SIDE).ravel()
         for axes in grid:
             axes.set_axis_off()
-        for axes, image, caption in zip(grid, images, captions, strict=False):
+        for axes, image, row in zip(grid, images[shown.index], shown.itertuples(), strict=False):
             show_image(axes, image)
-            axes.set_title(caption, fontsize=8)
-        drawn.suptitle(title)
+            first = label.format(index=row.Index, actual=classes[row.actual])
+            axes.set_title(f"{first}\npredicted {classes[row.predicted]} ({row.confidence:.1%})", fontsize=8)
+        drawn.suptitle(f"{metadata['title']}: {title.format(shown=len(shown), all=len(errors))}")

@@ -63,7 +63,7 @@ def fit(
     """
     started = time.perf_counter()
     count = len(train[1])
-    steps = recipe.epochs * math.ceil(count / recipe.batch_size)
+    steps = recipe.epochs * steps_per_epoch(count, recipe.batch_size)
     members = architectures.members(network)
     optimizers = [make_optimizer(recipe, steps) for _ in members]
     for member, optimizer in zip(members, optimizers, strict=True):
@@ -101,6 +101,11 @@ def as_tensors(images: Images, labels: Labels) -> Tensors:
     return shared, tf.constant(labels, dtype=tf.int32)
 
 
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """The number of batches that hold `count` images; the last one may be short."""
+    return math.ceil(count / batch_size)
+
+
 def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Shuffle `count` images into batches of one size, as a compiled loop needs them.
 
@@ -108,7 +113,7 @@ def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[n
     that pad the last batch. If there are fewer images than `batch_size`, all are one batch.
     """
     batch_size = min(batch_size, count)
-    steps = -(-count // batch_size)
+    steps = steps_per_epoch(count, batch_size)
     indices = np.zeros(steps * batch_size, dtype=np.int32)
     weights = np.zeros(steps * batch_size, dtype=np.float32)
     indices[:count] = np.random.default_rng(seed).permutation(count)

@@ -13,7 +13,7 @@ from digits.common.types import Labels
 RANGE = (0.2, 5.0)  # a few images, all classified correctly, would have it go to 0
 
 
-def fit(logits: NDArray[np.float32], labels: Labels) -> float:
+def fit_temperature(logits: NDArray[np.float32], labels: Labels) -> float:
     """The temperature with the least cross-entropy of `softmax(logits / temperature)`, to four decimals.
 
     Args:

@@ -10,7 +10,6 @@ import pandas as pd
 
 from digits import params
 from digits.apps.leaderboard import augmented, tables
-from digits.apps.leaderboard.robustness import THREADS
 from digits.apps.leaderboard.trials import RAW, Trial, full_size
 from digits.common import files
 from digits.common.types import Labels, Pixels
@@ -69,7 +68,7 @@ def _save_augmented(path: Path, metadata: Metadata) -> None:
     for name, recipe in params.load().recipes.items():
         if recipe.augmentation:
             images, _ = idx.read_train(RAW)
-            examples = augmented.examples(recipe.augmentation, images[:5], THREADS)
+            examples = augmented.examples(recipe.augmentation, images[:5])
             dataset_plots.save_augmented(path, examples, name, metadata)
             break
 
