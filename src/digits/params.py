@@ -102,7 +102,7 @@ class _Recipe(Section):
 
     @field_validator("augmentation")
     @classmethod
-    def _augmentation_comes_first(cls, value: Augmentation, info: ValidationInfo) -> Augmentation:
+    def _augmentation_needs_minmax(cls, value: Augmentation, info: ValidationInfo) -> Augmentation:
         if value and info.data.get("normalization") == "l2":
             raise ValueError("must be all 0 with normalization l2, which depends on the whole image; use minmax")
         return value

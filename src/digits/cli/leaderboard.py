@@ -14,7 +14,7 @@ def leaderboard(
     """Run every recipe of params.yaml with several seeds, and compare them in reports/leaderboard.csv.
 
     One training run at a time, so that the seconds are those of a machine that does nothing else. What MLflow has
-    already, from this commit, is looked up: after an interruption, the same command goes on with what is missing.
+    already, from this commit, is looked up: after an interruption, the same command resumes with what is missing.
     """
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     from digits.apps.leaderboard import trials

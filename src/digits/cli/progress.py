@@ -34,7 +34,7 @@ class Bar:
 def bar(description: str, total: int) -> Iterator[Bar]:
     """A bar with so many steps."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # Rarely drawn: what it takes is missing from the training runs.
+    # Drawn once per second, because drawing takes time from the training runs.
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=1) as progress:
         yield Bar(progress, description, total)
 
