@@ -1,4 +1,4 @@
-"""PyTorch on the recipe cnn: the same network and augmentation and a similar schedule, with resident data in channels-last order."""
+"""PyTorch on the recipe cnn: the same network and augmentation, a similar schedule, resident data, channels last."""
 
 import math
 from itertools import pairwise

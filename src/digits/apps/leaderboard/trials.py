@@ -1,4 +1,4 @@
-"""The trials of the leaderboard: every recipe with several seeds, variants of some, and some recipes on fewer images."""
+"""The trials of the leaderboard: every recipe with several seeds, some variants, and some recipes on fewer images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
