@@ -7,6 +7,7 @@ from digits import params
 from digits.common import files, run_record
 from digits.common.stage import run_stage
 from digits.model import tensorflow_setup
+from digits.training import execution
 from digits.training.checkpoint import Checkpoint
 from digits.training.progress import progress_bar
 
@@ -17,7 +18,8 @@ def main() -> None:
     """Train on the normalized images; save the model with its normalization inside."""
     settings = params.load()
     recipe, seed = settings.recipe, settings.train.seed
-    tensorflow_setup.configure(recipe.threads // recipe.parts, recipe.parts)
+    parts = execution.parts(recipe)
+    tensorflow_setup.configure(recipe.threads // parts, parts)
     from digits.model import architectures, inference, keras_file  # these import Keras, so TensorFlow comes first
     from digits.training import loop
     from digits.training.temperature import fit_temperature

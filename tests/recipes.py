@@ -36,6 +36,7 @@ def cnn(**changes: Any) -> Cnn:
     small = {
         "architecture": "cnn",
         "blocks": ((4, 8), (8,)),
+        "batch_norm": True,
         "normalization": "minmax",
         "augmentation": AUGMENTATION,
         "schedule": "one_cycle",

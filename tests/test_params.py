@@ -1,6 +1,7 @@
 """Every wrong value of params.yaml is refused in one line of its own, before anything slow is imported."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,7 +69,9 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
         ("train.seed", 1.5, "must be a valid integer, got 1.5"),
         ("train.seed", 2**32, "must be less than 4294967296, got 4294967296"),
         ("predict_sample.index", None, "must be a valid integer, got None"),
+        ("recipes", {}, "must not be empty, got {}"),
         ("recipes.tutorial.architecture", "rnn", "must be 'mlp' or 'cnn', got 'rnn'"),
+        ("recipes.tutorial.architecture", None, "must be 'mlp' or 'cnn', got 'None'"),
         ("recipes.tutorial", 7, "must be a mapping, got 7"),
         ("recipes.tutorial.hidden", 128, "must be a valid tuple, got 128"),
         ("recipes.tutorial.hidden", [128, 0], "must be greater than 0, got 0"),
@@ -86,6 +89,13 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
         ("recipes.tutorial.batch_size", -3, "must be greater than 0, got -3"),
         ("recipes.tutorial.epochs", 0, "must be greater than 0, got 0"),
         ("recipes.tutorial.xla", 1, "must be a valid boolean, got 1"),
+        ("recipes.cnn.blocks", 32, "must be a valid tuple, got 32"),
+        ("recipes.cnn.blocks", [], "must be one to three lists, none of them empty, got []"),
+        ("recipes.cnn.blocks", [[8], []], "must be one to three lists, none of them empty, got [[8], []]"),
+        ("recipes.cnn.blocks", [8], "must be a valid tuple, got 8"),
+        ("recipes.cnn.blocks", [[8], [8, 0]], "must be greater than 0, got 0"),
+        ("recipes.cnn.blocks", [[8]] * 4, "must be one to three lists, none of them empty, got [[8], [8], [8], [8]]"),
+        ("recipes.cnn.batch_norm", 1, "must be a valid boolean, got 1"),
         ("recipes.tutorial.threads", 5000, "must be less than or equal to 1024, got 5000"),
     ],
 )
@@ -98,7 +108,7 @@ def test_wrong_value_is_refused(
         section = section[name]
     section[last] = value
     (line,) = complaints(tmp_path, content)
-    assert line in (f"{key}: {complaint}", f"{key}.1: {complaint}")
+    assert re.fullmatch(rf"{re.escape(key)}(\.\d)*: {re.escape(complaint)}", line)
 
 
 def test_every_fault_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
@@ -130,7 +140,8 @@ def test_recipe_needs_an_architecture(tmp_path: Path, content: dict[str, Any]) -
 def test_recipe_has_the_keys_of_its_architecture(tmp_path: Path, content: dict[str, Any]) -> None:
     content["recipes"]["tutorial"]["architecture"] = "cnn"
     known = ", ".join(Cnn.model_fields)
-    assert complaints(tmp_path, content) == [
+    assert sorted(complaints(tmp_path, content)) == [
+        "recipes.tutorial.batch_norm: is missing",
         "recipes.tutorial.blocks: is missing",
         f"recipes.tutorial.hidden: is not a known key; allowed here: {known}",
         f"recipes.tutorial.xla: is not a known key; allowed here: {known}",
@@ -154,22 +165,20 @@ def test_unknown_recipe_is_refused(tmp_path: Path, content: dict[str, Any]) -> N
 
 @pytest.mark.parametrize("name", ["v1.5", "a b", "a/b", ""])
 def test_chosen_recipe_must_have_a_plain_name(tmp_path: Path, content: dict[str, Any], name: str) -> None:
-    """DVC reads `recipes.${train.recipe}` as a path of keys, so a dot would lead elsewhere."""
+    """A dot would lead DVC to another key of `recipes.${train.recipe}`; a sweep reads a number in 1e5."""
     content["train"]["recipe"] = name
     (line,) = complaints(tmp_path, content)
-    assert line.startswith("train.recipe: must match pattern")
-    assert line.endswith(f", got {name!r}")
+    assert line == f"train.recipe: must be a letter, then letters, digits, - or _, got {name!r}"
 
 
-@pytest.mark.parametrize("name", ["v1.5", "a b", "a/b"])
+@pytest.mark.parametrize("name", ["v1.5", "a b", "a/b", "größer", "1e5"])
 def test_every_recipe_must_have_a_plain_name(tmp_path: Path, content: dict[str, Any], name: str) -> None:
     content["recipes"][name] = content["recipes"]["tutorial"]
     (line,) = complaints(tmp_path, content)
-    assert line.startswith(f"recipes.{name}: must match pattern")
-    assert line.endswith(f", got {name!r}")
+    assert line == f"recipes.{name}: must be a letter, then letters, digits, - or _, got {name!r}"
 
 
-@pytest.mark.parametrize("name", ["wide", "adam_0-1", "größer"])
+@pytest.mark.parametrize("name", ["wide", "adam_0-1", "V2"])
 def test_plain_names_are_accepted(tmp_path: Path, content: dict[str, Any], name: str) -> None:
     content["recipes"][name] = content["recipes"]["tutorial"]
     content["train"]["recipe"] = name

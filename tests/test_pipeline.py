@@ -87,6 +87,7 @@ def test_states_that_are_visited_again_keep_their_run(pipeline: Sandbox) -> None
     pipeline.edit("params.yaml", "validation_size: 500", "validation_size: 0")
     assert pipeline.repro() == STAGES[1:]
     assert (pipeline.root / "reports/history.csv").read_text().startswith("epoch,loss,accuracy\n")
+    assert report(pipeline, "metrics.json")["temperature"] == 1
     assert_run(pipeline, runs(pipeline.root)[-1])
     pipeline.edit("params.yaml", "validation_size: 0", "validation_size: 500")
     assert pipeline.repro() == ["track"]

@@ -105,6 +105,12 @@ def test_every_package_is_known() -> None:
     assert {path.parent.name for path in (ROOT / "src/digits").glob("*/__init__.py")} == set(PACKAGES)
 
 
+def keys_of_recipe(stage: str) -> set[str]:
+    """The single keys of the recipe that a stage declares; none if it takes the whole recipe."""
+    declared = [entry.removeprefix("recipes.${train.recipe}") for entry in STAGES[stage].get("params", [])]
+    return {entry.removeprefix(".") for entry in declared if entry.startswith(".")}
+
+
 @every_stage
 def test_params_are_the_sections_that_the_script_reads(stage: str) -> None:
     """`track` takes its params from dvc.lock; the others load params.yaml."""
@@ -119,6 +125,7 @@ def test_params_are_the_sections_that_the_script_reads(stage: str) -> None:
         if sections := re.findall(r"settings = params\.load\(\)\.(\w+)", source):
             read = set(sections)
         assert declared == {"recipes" if name == "recipe" else name for name in read}
+        assert keys_of_recipe(stage) == set(re.findall(r"settings\.recipe\.(\w+)", source))
 
 
 def test_every_section_belongs_to_a_stage() -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 from digits.common import files
 from digits.model import tensorflow_setup
 from digits.params import RECIPES
+from digits.training import execution
 from digits.training.checkpoint import Checkpoint
 from harness import EpochTimer, Task
 
 task = Task.from_argv()
 recipe = RECIPES[task.recipe.architecture].model_validate(vars(task.recipe))
-tensorflow_setup.configure(recipe.threads // recipe.parts, recipe.parts)
+parts = execution.parts(recipe)
+tensorflow_setup.configure(recipe.threads // parts, parts)
 
 import tensorflow as tf  # noqa: E402, once it is configured
 

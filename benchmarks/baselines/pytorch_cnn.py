@@ -29,7 +29,10 @@ def make_network() -> torch.nn.Sequential:
             layers.append(torch.nn.MaxPool2d(2))
         widths = [widths[-1], *block]
         for before, width in pairwise(widths):
-            layers += [torch.nn.Conv2d(before, width, 3, padding="same"), torch.nn.ReLU(inplace=True)]
+            layers.append(torch.nn.Conv2d(before, width, 3, padding="same", bias=not recipe.batch_norm))
+            if recipe.batch_norm:
+                layers.append(torch.nn.BatchNorm2d(width))
+            layers.append(torch.nn.ReLU(inplace=True))
     layers += [torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten(), torch.nn.Linear(widths[-1], 10)]
     return torch.nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
@@ -74,5 +77,6 @@ for _ in range(recipe.epochs):
         schedule.step()
     timer.end_epoch()
 
+network.eval()
 with torch.no_grad():
     timer.report(float((network(x_test.unsqueeze(1)).argmax(1) == y_test).float().mean()))

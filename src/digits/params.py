@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -31,8 +31,15 @@ def _in_catalogue(name: str) -> str:
     return name
 
 
+def _one_to_three(blocks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    if not 1 <= len(blocks) <= 3 or not all(blocks):
+        raise ValueError("must be one to three lists, none of them empty")
+    return blocks
+
+
 Count = Annotated[int, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[\w-]+$")]  # DVC reads `recipes.${train.recipe}` as a path of keys
+# DVC reads `recipes.${train.recipe}` as a path of keys, and a sweep's grid takes other names for numbers or lists.
+Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
 Share = Annotated[float, Field(ge=0, lt=1)]
 Location = tuple[int | str, ...]  # of a fault, as pydantic has it
@@ -73,7 +80,7 @@ class PredictSample(Section):
 
 
 class Augmentation(Section):
-    """How far an image may be changed each time that it is learnt from; see `digits.training.augmentation`."""
+    """How far an image may be changed each time the network sees it; see `digits.training.augmentation`."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     scale: Share
@@ -115,21 +122,13 @@ class Mlp(_Recipe):
     hidden: Widths
     xla: bool
 
-    parts: ClassVar[int] = 1
-
 
 class Cnn(_Recipe):
     """Convolutions in blocks."""
 
-    xla: ClassVar[bool] = False  # its convolutions take ten times as long on a CPU
-
-    @property
-    def parts(self) -> int:
-        """Parts of a batch that are computed at the same time, one thread each: faster than all threads on one."""
-        return self.threads
-
     architecture: Literal["cnn"]
-    blocks: Annotated[tuple[Widths, ...], Strict(False), Field(min_length=1, max_length=3)]
+    blocks: Annotated[tuple[Widths, ...], Strict(False), AfterValidator(_one_to_three)]
+    batch_norm: bool
 
 
 Recipe = Mlp | Cnn
@@ -143,7 +142,7 @@ class Params(Section):
     normalize: Normalize
     train: Train
     predict_sample: PredictSample
-    recipes: Mapping[Name, Annotated[Recipe, Field(discriminator="architecture")]]
+    recipes: Annotated[Mapping[Name, Annotated[Recipe, Field(discriminator="architecture")]], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _recipe_exists(self) -> "Params":
@@ -190,6 +189,10 @@ def _line(fault: ErrorDetails) -> str:
             return str(fault["ctx"]["error"])
         case "value_error":
             allowed = str(fault["ctx"]["error"])
+        case "string_pattern_mismatch":
+            allowed = "must be a letter, then letters, digits, - or _"
+        case "too_short":
+            allowed = "must not be empty"
         case "model_type" | "model_attributes_type":
             allowed = "must be a mapping"
         case _:

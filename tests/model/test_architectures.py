@@ -40,13 +40,24 @@ def test_blocks_are_the_recipes(pixels: Pixels) -> None:
     """Five convolutions of 3 x 3 with biases over four pixels per place, and ten classes over the last width."""
     from digits.model import architectures, inference
 
-    network = architectures.build(cnn(blocks=((32, 32, 48), (64, 64))), seed=0)
+    network = architectures.build(cnn(blocks=((32, 32, 48), (64, 64)), batch_norm=False), seed=0)
     widths = (4, 32, 32, 48, 64, 64)
     convolutions = sum((9 * before + 1) * width for before, width in itertools.pairwise(widths))
     assert network.count_params() == convolutions + (64 + 1) * 10 == 89594
     sides = [layer.output.shape[1] for layer in network.layers if "conv" in layer.name]
     assert sides == [14, 14, 14, 7, 7]
     assert inference.predict(network, normalization.minmax(pixels)).shape == (len(pixels), 10)
+
+
+def test_batch_norm_takes_the_place_of_biases() -> None:
+    """Scale, offset, mean and variance for each channel, between a convolution and its relu."""
+    from digits.model import architectures
+
+    network = architectures.build(cnn(blocks=((4, 8), (8,)), batch_norm=True), seed=0)
+    kernels = 9 * (4 * 4 + 4 * 8 + 8 * 8)
+    assert network.count_params() == kernels + 4 * (4 + 8 + 8) + (8 + 1) * 10
+    names = [layer.name for layer in network.layers if layer.name.endswith("1_2")]
+    assert names == ["conv_1_2", "norm_1_2", "relu_1_2"]
 
 
 def test_patches_hold_neighbouring_pixels() -> None:
@@ -109,9 +120,17 @@ def test_model_that_ships_takes_raw_pixels(pixels: Pixels, method: str) -> None:
     network = architectures.build(tutorial(), seed=0)
     expected = softmax(inference.predict(network, normalization.METHODS[method](pixels)) / 1.6, axis=1)
     model = architectures.shipped(network, method, temperature=1.6)
-    assert architectures.temperature(model) == 1.6
     np.testing.assert_allclose(inference.predict(model, pixels), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01, "the network tells the images apart"
+
+
+@pytest.mark.parametrize("fitted", [0.2005, 1.0, 1.6, 4.9999])
+def test_temperature_is_read_back(fitted: float) -> None:
+    """The model has its inverse, which is not exact."""
+    from digits.model import architectures
+
+    network = architectures.build(tutorial(), seed=0)
+    assert architectures.temperature(architectures.shipped(network, "l2", fitted)) == fitted
 
 
 def test_doubled_normalization_would_be_seen(pixels: Pixels) -> None:

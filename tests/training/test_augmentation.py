@@ -102,9 +102,31 @@ def test_draw_stays_within_the_recipe() -> None:
     for axis in (0, 1):
         assert 1.24 < scaled[:, axis, axis].max() < 1.2501
         assert 1 / 1.2501 < scaled[:, axis, axis].min() < 1 / 1.24
+    sheared = draw(augmentation(shear=0.2), (10_000,), (0,)).affine
+    assert (sheared[:, [0, 1], [0, 1]] == 1).all()
+    assert (sheared[:, 1, 0] == 0).all()
+    assert 0.199 < sheared[:, 0, 1].max() <= 0.2
+    assert -0.2 <= sheared[:, 0, 1].min() < -0.199
     shifted = draw(augmentation(shift=3), (10_000,), (0,)).affine[:, :, 2]
     assert 2.9 < shifted.max() <= 3
     assert -3 <= shifted.min() < -2.9
+
+
+def test_draw_scales_then_shears_then_rotates() -> None:
+    """The affine part is their product: its determinant is that of the scaling, its first column shows the angle."""
+    from digits.training.augmentation import draw
+
+    affine = draw(augmentation(rotation=30, scale=0.25, shear=0.2), (10_000,), (0,)).affine[:, :, :2].astype(float)
+    angle = np.arctan2(affine[:, 1, 0], affine[:, 0, 0])
+    turned_back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+    (high, sheared), (nothing, wide) = (turned_back @ affine).transpose(1, 2, 0)
+    np.testing.assert_allclose(nothing, 0, atol=1e-6)
+    for factor in (high, wide):
+        assert 1 / 1.2501 < factor.min() < factor.max() < 1.2501
+    shear = sheared / wide
+    assert -0.2001 < shear.min() < -0.199
+    assert 0.199 < shear.max() < 0.2001
+    assert np.abs(np.corrcoef([angle, np.log(high), np.log(wide), shear]) - np.eye(4)).max() < 0.05, "independent"
 
 
 def test_draw_follows_the_seed() -> None:

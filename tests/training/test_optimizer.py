@@ -49,19 +49,20 @@ def test_short_run_has_a_rate(steps: int) -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_weights_decay_but_biases_do_not(optimizer: str) -> None:
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_weights_alone_decay(optimizer: str, batch_norm: bool) -> None:
     """With gradients of 0, a step at rate 0.1 and decay 0.5 takes a twentieth off the weights."""
     import tensorflow as tf
 
     from digits.model import architectures
     from digits.training.optimizer import make_optimizer
 
-    recipe = cnn(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5, schedule="constant")
+    recipe = cnn(optimizer=optimizer, learning_rate=0.1, weight_decay=0.5, schedule="constant", batch_norm=batch_norm)
     network = architectures.build(recipe, seed=0)
     made = make_optimizer(recipe, steps=1)
     for variable in network.trainable_variables:
         variable.assign(tf.ones_like(variable))
     made.apply([tf.zeros_like(variable) for variable in network.trainable_variables], network.trainable_variables)
     for variable in network.trainable_variables:
-        expected = 1.0 if variable.name == "bias" else 0.95
+        expected = 0.95 if variable.name == "kernel" else 1.0
         np.testing.assert_allclose(variable, expected, rtol=1e-5)

@@ -200,11 +200,10 @@ def _compare_environment(logged: LoggedRun, show: Show) -> bool:
     if not then:
         show("the environment of its training is not recorded")
         return True
-    for tag in here:
-        if then.get(tag) != here[tag]:
-            name = tag.removeprefix("version.")
-            show(f"the environment differs: {name} {then.get(tag, 'unknown')} then, {here[tag]} here")
-    return then == here
+    differing = [tag for tag in then if then[tag] != here[tag]]
+    for tag in differing:
+        show(f"the environment differs: {tag.removeprefix('version.')} {then[tag]} then, {here[tag]} here")
+    return not differing
 
 
 def _compare_outputs(logged: LoggedRun, state: State, copy: Clone) -> str | None:

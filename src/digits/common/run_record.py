@@ -31,7 +31,7 @@ def load(model: Path) -> RunRecord | None:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the libraries that decide the numbers, by name."""
-    libraries = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    libraries = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scipy")}
     return {"python": platform.python_version(), **libraries}
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: each time that an image is learnt from, it is warped in another way.
+"""Augmentation: each time the network sees an image, it is warped in another way.
 
 What to do is drawn with NumPy before the epoch, so that it follows from the seed alone; the warp is compiled.
 """
@@ -23,11 +23,13 @@ SMOOTHING = (_gaussians / np.linalg.norm(_gaussians, axis=1, keepdims=True)).ast
 
 
 class Warps(NamedTuple):
-    """How images are warped: a pixel of the result shows what was at a place of the image.
+    """How images are warped: for each pixel of the result, its source in the image.
 
     Attributes:
-        affine: float32 (..., 2, 3); of that place, from the centre, by row and column of the pixel, from the centre.
-        knots: float32 (..., 2, 7, 7); displacements of the place, in pixels; or (..., 2, 0, 0) for none.
+        affine: float32 (..., 2, 3): row and column of the source, from those of the pixel and 1. Rows and columns count
+            from the image's centre.
+        knots: float32 (..., 2, 7, 7): displacements of the source, in pixels, which are smoothed over the image; or
+            (..., 2, 0, 0) for none.
     """
 
     affine: NDArray[np.float32]

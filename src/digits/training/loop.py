@@ -17,7 +17,7 @@ from digits.common.errors import UserError
 from digits.common.types import Images, Labels
 from digits.model import architectures
 from digits.params import Recipe
-from digits.training import augmentation
+from digits.training import augmentation, execution
 from digits.training.checkpoint import Checkpoint
 from digits.training.optimizer import make_optimizer
 
@@ -110,15 +110,14 @@ def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[n
     """Shuffle `count` images into batches of one size, as a compiled loop needs them.
 
     Returns the indices of the images, int32 (steps, batch size), and the weight of each, float32: 1, or 0 for those
-    that pad the last batch. If there are fewer images than `batch_size`, all are one batch.
+    that pad the last batch, which are the first ones again. If there are fewer images than `batch_size`, all are one
+    batch.
     """
     batch_size = min(batch_size, count)
-    steps = steps_per_epoch(count, batch_size)
-    indices = np.zeros(steps * batch_size, dtype=np.int32)
-    weights = np.zeros(steps * batch_size, dtype=np.float32)
-    indices[:count] = np.random.default_rng(seed).permutation(count)
-    weights[:count] = 1
-    return indices.reshape(steps, batch_size), weights.reshape(steps, batch_size)
+    shape = steps_per_epoch(count, batch_size), batch_size
+    order = np.random.default_rng(seed).permutation(count).astype(np.int32)
+    weights = np.arange(math.prod(shape)) < count
+    return np.resize(order, shape), weights.reshape(shape).astype(np.float32)
 
 
 def epoch_inputs(recipe: Recipe, count: int, seed: Sequence[int]) -> list[NDArray[Any]]:
@@ -140,7 +139,7 @@ def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: R
     def train_step(
         images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        parts = zip(*(in_parts(drawn, recipe.parts) for drawn in (indices, *warps)), strict=True)
+        parts = zip(*(in_parts(drawn, execution.parts(recipe)) for drawn in (indices, *warps)), strict=True)
         with tf.GradientTape() as tape:
             logits = tf.concat([forward(images, *part) for part in parts], axis=0)
             losses, correct = _losses_and_correct(tf.gather(labels, indices), logits, recipe.label_smoothing)
@@ -149,7 +148,7 @@ def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: R
         optimizer.apply(tape.gradient(mean, trainable), trainable)
         return total, tf.reduce_sum(correct * sample_weight)
 
-    @tf.function(jit_compile=recipe.xla, autograph=False)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=execution.uses_xla(recipe), autograph=False)  # type: ignore[untyped-decorator]
     def train_epoch(
         images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:

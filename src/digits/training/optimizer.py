@@ -20,7 +20,7 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
     Loshchilov, Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
     optimizer = OPTIMIZERS[recipe.optimizer](learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     return optimizer
 
 

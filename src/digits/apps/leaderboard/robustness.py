@@ -10,6 +10,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
+from digits.common import files
 from digits.common.errors import UserError
 from digits.common.types import Labels, Pixels
 from digits.data import idx
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 # The mean over all corruptions and severities; those of each are METRIC.NAME.SEVERITY.
 METRIC = "corruption_error"
 
+# Of a measured run: the digest of the code that corrupted the images.
+TAG = "corruptions.sha256"
+
 THREADS = 2  # of TensorFlow; error rates hardly depend on them, but should be the same on every machine
 
 Corrupted = Mapping[tuple[str, int], Pixels]  # the test images by corruption and severity
@@ -34,14 +38,12 @@ def metric(name: str, severity: int) -> str:
 
 
 def unmeasured(runs: Sequence[Run]) -> list[Run]:
-    """The runs whose models have not been measured, or not to the end."""
-    return [run for run in runs if METRIC not in run.data.metrics]
+    """The runs whose models have not been measured, not to the end, or on images that were corrupted otherwise."""
+    return [run for run in runs if run.data.tags.get(TAG) != _digest()]
 
 
 def measure(runs: Sequence[Run], raw: Path, on_measured: Callable[[], object]) -> None:
     """Log the error rates of the runs' models on the corrupted test images in `raw`, and call `on_measured` for each.
-
-    The runs must not have them yet; see `unmeasured`.
 
     Raises:
         UserError: the store cannot be used, or a model is not there any more.
@@ -83,8 +85,13 @@ def _error_rates(model: "keras.Model", corrupted: Corrupted, labels: Labels) -> 
 
 
 def _log(client: MlflowClient, run: Run, rates: Mapping[str, float]) -> None:
-    """Log the rates, and their mean last, so that a run that has it has all; at the epoch of the other test scores."""
+    """Log the rates and their mean, at the epoch of the other test scores; the tag last, so that it vouches for all."""
     now, epoch = round(1000 * time.time()), int(run.data.params["train.epochs"])
     mean = round(sum(rates.values()) / len(rates), 6)
-    for values in (rates, {METRIC: mean}):
-        client.log_batch(run.info.run_id, [Metric(name, value, now, epoch) for name, value in values.items()])
+    metrics = [Metric(name, value, now, epoch) for name, value in {**rates, METRIC: mean}.items()]
+    client.log_batch(run.info.run_id, metrics)
+    client.set_tag(run.info.run_id, TAG, _digest())
+
+
+def _digest() -> str:
+    return files.sha256(Path(corruptions.__file__))

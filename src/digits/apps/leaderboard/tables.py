@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
+from mlflow.entities import Run
 
 from digits.apps.leaderboard import robustness
 from digits.apps.leaderboard.trials import CURVES, Trial
@@ -33,11 +34,16 @@ def read_metrics(trials: Sequence[Trial]) -> pd.DataFrame:
             "recipe": trial.recipe,
             "train_size": trial.train_size,
             "seed": trial.seed,
-            "commit": trial.run.data.tags["mlflow.source.git.commit"][:7],
+            "commit": _commit(trial.run),
             **{name: trial.run.data.metrics.get(name, math.nan) for name in (*METRICS, *CORRUPTION_METRICS)},
         }
         for trial in trials
     )
+
+
+def _commit(run: Run) -> str:
+    tags = run.data.tags
+    return tags.get("mlflow.source.git.commit", "unknown")[:7] + ("-dirty" if tags.get("git.dirty") == "true" else "")
 
 
 def leaderboard(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -93,9 +99,13 @@ def markdown(table: pd.DataFrame) -> str:
     rows = [
         (
             f"| {row['recipe']} | {100 * row['test_accuracy']:.2f} % ± {100 * row['test_accuracy_std']:.2f} | "
-            f"{row['parameters']:,} | {row['training_seconds']:.1f} s | "
+            f"{row['parameters']:,} | {_seconds(row['training_seconds'])} | "
             f"{100 * row['expected_calibration_error']:.2f} % | {100 * row['corruption_error']:.1f} % |"
         )
         for row in table.to_dict("records")
     ]
     return "\n".join([HEADER, "| --- | ---: | ---: | ---: | ---: | ---: |", *rows])
+
+
+def _seconds(seconds: float) -> str:
+    return "unknown" if math.isnan(seconds) else f"{seconds:.1f} s"
