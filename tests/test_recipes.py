@@ -1,6 +1,7 @@
-"""The recipes beside the tutorial's in the real pipeline, on few training images and for two epochs."""
+"""The recipes beside the tutorial's, on few training images and for two epochs."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,13 +24,20 @@ def short(recipe: str) -> dict[str, object]:
     return PARAMS | sizes | {"train.recipe": recipe} | {f"recipes.{recipe}.{key}": value for key, value in own.items()}
 
 
-@pytest.mark.usefixtures("tensorflow")
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A copy of the repository with the dataset, in which recipes can be trained one after the other."""
+    made = make_sandbox(tmp_path_factory.mktemp("recipes") / "digits")
+    made.stage("fetch")
+    return made
+
+
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name != "tutorial"])
-def test_killed_training_resumes_to_the_same_bytes(recipe: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The bytes of a run in one go, which the pipeline then scores and logs."""
-    sandbox = make_sandbox(tmp_path_factory.mktemp("recipe") / "digits", short(recipe))
-    assert sandbox.repro() == STAGES
-    assert_scored(sandbox, recipe)
+def test_killed_training_resumes_to_the_same_bytes(recipe: str, sandbox: Sandbox) -> None:
+    """The bytes of a run in one go."""
+    sandbox.set_params(short(recipe))
+    sandbox.stage("normalize")
+    sandbox.stage("train")
     outputs = [sandbox.root / "data/model.keras", sandbox.root / "reports/history.csv"]
     once = [path.read_bytes() for path in outputs]
     for path in outputs:
@@ -39,20 +47,25 @@ def test_killed_training_resumes_to_the_same_bytes(recipe: str, tmp_path_factory
     assert [path.read_bytes() for path in outputs] == once
 
 
-def assert_scored(sandbox: Sandbox, recipe: str) -> None:
+@pytest.mark.usefixtures("tensorflow")
+def test_pipeline_scores_and_calibrates_an_ensemble(tmp_path: Path) -> None:
+    """The logarithms of the validation set's probabilities are scaled logits, which need no further temperature."""
+    from digits.model import inference, keras_file
+
+    sandbox = make_sandbox(tmp_path / "digits", short("ensemble"))
+    assert sandbox.repro() == STAGES
     metrics = json.loads((sandbox.root / "reports/metrics.json").read_bytes())
     assert metrics["accuracy"] > 0.12, "it learns"
     assert metrics["temperature"] != 1
-    assert_calibrated_on_validation(sandbox)
-    if recipe.startswith("cnn"):
-        assert metrics["parameters"] < 100_000
-
-
-def assert_calibrated_on_validation(sandbox: Sandbox) -> None:
-    """The logarithms of the probabilities are the scaled logits, which need no further temperature."""
-    from digits.model import inference, keras_file
-
     model = keras_file.load(sandbox.root / "data/model.keras")
     x_val, y_val = files.read_arrays(sandbox.root / "data/normalized.npz", "x_val", "y_val")
     probabilities = inference.predict(model, 255 * x_val)
     assert fit_temperature(np.log(probabilities), y_val) == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_convolutional_recipe_is_small() -> None:
+    from digits.model import architectures
+
+    for name in ("cnn_fast", "cnn"):
+        assert architectures.build(RECIPES[name], seed=0).count_params() < 100_000

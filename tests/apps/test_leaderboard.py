@@ -438,12 +438,13 @@ def test_readme_has_the_committed_leaderboard() -> None:
 
 @pytest.mark.slow
 def test_leaderboard_of_the_real_pipeline(tmp_path: Path) -> None:
-    """One recipe and its variant, with two seeds each; there are too few images for a learning curve of several."""
+    """One recipe with two seeds, of a name that has neither a variant nor a learning curve."""
     few = {"normalize.train_size": 900, "normalize.validation_size": 200, "recipes.tutorial.epochs": 1}
     sandbox = make_sandbox(tmp_path / "digits", PARAMS | few)
     content = YAML(typ="safe").load(sandbox.root / "params.yaml")
-    write_yaml(sandbox.root / "params.yaml", content | {"recipes": {"tutorial": content["recipes"]["tutorial"]}})
-    sandbox.run("git", "commit", "-qam", "Keep one recipe")
+    content |= {"train": {"recipe": "small", "seed": 0}, "recipes": {"small": content["recipes"]["tutorial"]}}
+    write_yaml(sandbox.root / "params.yaml", content)
+    sandbox.run("git", "commit", "-qam", "Have one recipe")
     sandbox = sandbox.having(PYTHONPATH=str(sandbox.root / "src"))
     sandbox.run("dvc", "repro", "fetch")
     sandbox.run("git", "clean", "-fdq", "reports")  # what the repository has of its own leaderboard
@@ -451,18 +452,15 @@ def test_leaderboard_of_the_real_pipeline(tmp_path: Path) -> None:
     output = sandbox.run("digits", "leaderboard", "--seeds", "2")
     table = pd.read_csv(sandbox.root / reports.TABLE)
     assert tables.markdown(table) in output
-    assert set(table["recipe"]) == {"tutorial", "tutorial (normalization=minmax)"}
-    assert list(table["val_accuracy"]) == sorted(table["val_accuracy"], reverse=True)
-    assert (table["corruption_error"] > 1 - table["test_accuracy"]).all()
-    assert set(table["commit"]) == {sandbox.run("git", "rev-parse", "HEAD")[:7]}
-    curve = pd.read_csv(sandbox.root / reports.FOLDER / "learning_curve.csv")
-    assert list(curve["train_size"]) == [900]
-    measured = [robustness.METRIC in run.data.metrics for run in runs(sandbox.root)]
-    assert measured == [True] * 4
+    (row,) = table.to_dict("records")
+    assert row["recipe"] == "small"
+    assert row["commit"] == sandbox.run("git", "rev-parse", "HEAD")[:7]
+    assert row["corruption_error"] > 1 - row["test_accuracy"]
+    assert [robustness.METRIC in run.data.metrics for run in runs(sandbox.root)] == [True] * 2
 
     written = [sandbox.root / reports.TABLE, *(sandbox.root / reports.FOLDER).iterdir()]
     before = {path: path.read_bytes() for path in written}
     again = sandbox.run("digits", "leaderboard", "--seeds", "2")
     assert tables.markdown(table) in again
     assert {path: path.read_bytes() for path in before} == before
-    assert len(runs(sandbox.root)) == 4
+    assert len(runs(sandbox.root)) == 2

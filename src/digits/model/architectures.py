@@ -99,6 +99,6 @@ def _convolution(name: str, width: int, batch_norm: bool) -> list[keras.layers.L
         return [keras.layers.Conv2D(width, 3, activation="relu", **CONVOLUTION, name=f"conv_{name}")]
     return [
         keras.layers.Conv2D(width, 3, use_bias=False, **CONVOLUTION, name=f"conv_{name}"),
-        keras.layers.BatchNormalization(name=f"norm_{name}"),
+        keras.layers.BatchNormalization(momentum=0.9, name=f"norm_{name}"),
         keras.layers.ReLU(name=f"relu_{name}"),
     ]
