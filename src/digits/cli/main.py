@@ -6,18 +6,19 @@ import sys
 
 import typer
 
-from digits.cli import leaderboard, sweep, verify
+from digits.cli import leaderboard, predict, sweep, verify
 from digits.common.stage import run_stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.command()(leaderboard.leaderboard)
+app.command()(predict.predict)
 app.command()(sweep.sweep)
 app.command()(verify.verify)
 
 
 @app.callback()
 def digits() -> None:
-    """Experiments with the pipeline. Run it in the repository; `digits COMMAND --help` explains a command."""
+    """Experiments and predictions. Run it in the repository; `digits COMMAND --help` explains a command."""
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """Figures of the predictions on the test set."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from digits.common.types import CLASSES, Pixels
@@ -73,16 +75,36 @@ def save_prediction(
     path: Path, image: Pixels, probabilities: NDArray[np.float32], label: int, index: int, metadata: Metadata
 ) -> None:
     """One raw test image, (28, 28), and the probability of each class, (10,)."""
-    classes, predicted = metadata["classes"], probabilities.argmax()
+    classes = metadata["classes"]
     with figure(path, 7, 3.4) as drawn:
         left, right = drawn.subplots(1, 2)
         show_image(left, image)
         left.set_title(f"{metadata['title']} test image {index}: {classes[label]}")
-        positions = np.arange(CLASSES)
-        right.barh(positions, probabilities, color=np.where(positions == predicted, "tab:blue", "lightsteelblue"))
-        right.set_yticks(positions, classes)
-        right.set(xlim=(0, 1), xlabel="probability", title=f"predicted: {classes[predicted]}")
-        right.invert_yaxis()
+        _show_probabilities(right, probabilities, classes)
+
+
+def save_pictures(
+    path: Path, pictures: Sequence[NDArray[np.float32]], seen: Pixels, probabilities: NDArray[np.float32]
+) -> None:
+    """One row per picture: as it is, grey 0..1; as the model sees it, one of (n, 28, 28); and a row of (n, 10)."""
+    with figure(path, 9, 3 * len(pictures)) as drawn:
+        grid = drawn.subplots(len(pictures), 3, squeeze=False)
+        for row, picture, image, answer in zip(grid, pictures, seen, probabilities, strict=True):
+            show_image(row[0], picture)
+            row[0].images[0].set_clim(0, 1)
+            show_image(row[1], image)
+            _show_probabilities(row[2], answer, [str(digit) for digit in range(CLASSES)])
+        for axes, title in zip(grid[0], ("picture", "as the model sees it"), strict=False):
+            axes.set_title(title)
+
+
+def _show_probabilities(axes: Axes, probabilities: NDArray[np.float32], classes: Sequence[str]) -> None:
+    """A bar for each class, the most likely one darker."""
+    predicted, positions = probabilities.argmax(), np.arange(CLASSES)
+    axes.barh(positions, probabilities, color=np.where(positions == predicted, "tab:blue", "lightsteelblue"))
+    axes.set_yticks(positions, classes)
+    axes.set(xlim=(0, 1), xlabel="probability", title=f"predicted: {classes[predicted]}")
+    axes.invert_yaxis()
 
 
 def _save_grid(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata, label: str, title: str) -> None:
