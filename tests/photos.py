@@ -45,4 +45,4 @@ def _light(shape: tuple[int, int], generator: np.random.Generator) -> NDArray[np
     y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]), indexing="ij")
     angle = generator.uniform(0, 2 * np.pi)
     slope = generator.uniform(0, 0.17) * (np.cos(angle) * x + np.sin(angle) * y)
-    return 0.83 + slope - generator.uniform(0, 0.1) * (x * x + y * y)
+    return np.asarray(0.83 + slope - generator.uniform(0, 0.1) * (x * x + y * y))

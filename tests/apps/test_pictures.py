@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -37,7 +36,7 @@ def seen(content: bytes) -> Pixels:
     return pictures.read(content).seen
 
 
-def likeness(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+def likeness(one: Pixels, other: Pixels) -> float:
     return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
@@ -54,7 +53,8 @@ def seven() -> Pixels:
 
 
 def test_digit_fills_the_box_and_its_mass_is_in_the_centre(seven: Pixels) -> None:
-    assert (seven.dtype, seven.shape) == (np.uint8, (28, 28))
+    assert seven.dtype == np.uint8
+    assert seven.shape == (28, 28)
     rows, columns = np.flatnonzero(seven.any(axis=1)), np.flatnonzero(seven.any(axis=0))
     assert np.ptp(rows) + 1 == 20
     assert np.ptp(columns) + 1 == pytest.approx(20 * (80 + 14) / (110 + 14), abs=1), "the aspect is kept"

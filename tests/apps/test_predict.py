@@ -15,6 +15,7 @@ from digits.cli.predict import predict
 from digits.common.errors import UserError
 from digits.common.types import Pixels
 from digits.data import idx
+from digits.model import tensorflow_setup
 from photos import encode, make_photo
 from sandbox import PARAMS, ROOT, Sandbox, make_sandbox
 
@@ -113,7 +114,7 @@ def test_missing_model_is_one_line(tmp_path: Path) -> None:
 def test_other_models_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
-    monkeypatch.setattr(models.tensorflow_setup, "configure", lambda **_: None)  # it is configured
+    monkeypatch.setattr(tensorflow_setup, "configure", lambda **_: None)  # it is configured
     damaged, other = tmp_path / "damaged.keras", tmp_path / "other.keras"
     damaged.write_bytes(b"no archive")
     with pytest.raises(UserError, match=r"damaged.keras: is no Keras model, or a damaged one; `dvc checkout` restores"):

@@ -100,7 +100,7 @@ def save_pictures(
 
 def _show_probabilities(axes: Axes, probabilities: NDArray[np.float32], classes: Sequence[str]) -> None:
     """A bar for each class, the most likely one darker."""
-    predicted, positions = probabilities.argmax(), np.arange(CLASSES)
+    predicted, positions = int(probabilities.argmax()), np.arange(CLASSES)
     axes.barh(positions, probabilities, color=np.where(positions == predicted, "tab:blue", "lightsteelblue"))
     axes.set_yticks(positions, classes)
     axes.set(xlim=(0, 1), xlabel="probability", title=f"predicted: {classes[predicted]}")

@@ -84,7 +84,7 @@ def _grey(picture: Image.Image) -> Grey:
     elif picture.mode != "L":
         picture = picture.convert("L")
     picture.thumbnail((WORKING_SIDE, WORKING_SIDE), reducing_gap=2)
-    values = np.asarray(picture, dtype=np.float32) / 255
+    values = np.asarray(picture).astype(np.float32) / np.float32(255)
     return _on_background(values[..., 0], values[..., 1]) if picture.mode == "LA" else values
 
 
@@ -195,7 +195,8 @@ def _scaled(digit: Grey) -> Grey:
     height, width = digit.shape
     scale = BOX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.clip(np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BOX)), 0, 1)
+    scaled = np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BOX), dtype=np.float32)
+    return np.clip(scaled, 0, 1)
 
 
 def _centred(digit: Grey) -> Pixels:
