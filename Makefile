@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev repro ui test coverage lint format check bench bench-growth bench-accuracy leaderboard lock clean
+.PHONY: help setup dev repro ui serve report test coverage lint format check bench bench-growth bench-accuracy leaderboard lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +32,23 @@ repro: setup ## run the pipeline
 	@PYTHONPATH=src $(BIN)/python -m digits.params
 	@$(BIN)/dvc repro
 
-PORT ?= 5000
+# Ends with a message if the port is in use, where MLflow would end with a traceback.
+FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || \
+	{ echo 'Port $(PORT) is in use; choose another, as in: make $@ PORT=5050' >&2; exit 1; }
+
+ui: PORT ?= 5000
 ui: setup ## compare the runs in a browser, on port 5000 or PORT=...
-	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || \
-		{ echo 'Port $(PORT) is in use; choose another: make ui PORT=5001' >&2; exit 1; }
+	@$(FREE)
 	@$(BIN)/mlflow ui --workers 1 --port $(PORT)
+
+serve: PORT ?= 8001
+serve: export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
+serve: setup ## serve the champion's predictions over HTTP, on port 8001 or PORT=...
+	@$(FREE)
+	@$(BIN)/mlflow models serve --model-uri models:/digits@champion --env-manager local --port $(PORT)
+
+report: setup ## write the results on one page, reports/index.html
+	@$(BIN)/digits report
 
 PYTEST := $(BIN)/pytest
 test: dev ## run the tests; they need no network
