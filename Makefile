@@ -45,6 +45,8 @@ serve: PORT ?= 8001
 serve: export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
 serve: setup ## serve the champion's predictions over HTTP, on port 8001 or PORT=...
 	@$(FREE)
+	@$(BIN)/python -c 'import mlflow; mlflow.MlflowClient().get_model_version_by_alias("digits", "champion")' 2>/dev/null || \
+		{ echo 'MLflow has no champion of the model digits yet; log one with: make repro' >&2; exit 1; }
 	@$(BIN)/mlflow models serve --model-uri models:/digits@champion --env-manager local --port $(PORT)
 
 report: setup ## write the results on one page, reports/index.html
@@ -75,6 +77,8 @@ check: lint test ## everything that must pass: the one gate, locally and in CI
 
 bench: dev $(PEERS) ## compare the speed with other libraries; takes twenty-five minutes on an idle machine
 	@PYTHONPATH=src $(BIN)/python benchmarks/speed.py
+	@PYTHONPATH=src $(BIN)/python benchmarks/convolutions.py
+	@PYTHONPATH=src $(BIN)/python benchmarks/serving.py
 
 bench-growth: dev ## log 1,000 runs and sweep over 1,000 configurations that do no work; takes a quarter of an hour
 	@PYTHONPATH=src:tests $(BIN)/python benchmarks/growth.py

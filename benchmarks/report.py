@@ -1,5 +1,6 @@
 """The benchmark's results: medians and ratios, and the tables of benchmarks/README.md."""
 
+import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results.json"
+CONVOLUTIONS = ROOT / "benchmarks/convolutions.json"
+SERVING = ROOT / "benchmarks/serving.json"
 README = ROOT / "benchmarks/README.md"
 MARK = "<!-- `make bench` writes the tables between these lines -->\n"
 
@@ -18,7 +21,6 @@ RATIOS = {
     "fit: JAX / Digits": ("jax_scan fit", "digits_fit fit"),
     "fit: JAX tuned / Digits": ("jax_tuned fit", "digits_fit fit"),
     "fit: scikit-learn / Digits": ("sklearn_mlp fit", "digits_fit fit"),
-    "an epoch of the recipe cnn: PyTorch / Digits": ("cnn pytorch_cnn epoch", "cnn digits_fit epoch"),
     "epoch: Digits / the matrix products": ("digits_fit epoch", "matmul_bound epoch"),
     "dvc repro from nothing / the script": ("from nothing", "script"),
     "dvc repro after a change of epochs / the script": ("epochs changed", "script"),
@@ -39,13 +41,15 @@ TRAINERS = {
     "keras_fit": "Keras `model.fit` as in the tutorial",
 }
 
-CNN = "cnn "  # begins the names of these measurements
-CNN_TRAINERS = {"digits_fit": "Digits", "pytorch_cnn": "PyTorch, channels last, resident data, fused AdamW"}
+CONVOLUTION_RATIOS = {"epoch: PyTorch / Digits": ("pytorch_cnn epoch", "digits_fit epoch")}
+CONVOLUTION_TRAINERS = {"digits_fit": "Digits", "pytorch_cnn": "PyTorch, channels last, resident data, fused AdamW"}
 
 SWEEP_SIZE = 8
 SWEEP_WORKERS = (1, 2)
 
 GROWTH = (1, 3, 10)  # times the training images
+
+BATCHES = (1, 32, 1000)  # images in a request
 
 PROCESSES = {
     "script": "the tutorial's script, which trains on all 60,000 images",
@@ -59,11 +63,10 @@ PROCESSES = {
 }
 
 
-def results(values: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Median and spread of each series of measurements, and of the ratios within rounds."""
+def results(values: Mapping[str, Sequence[float]], pairs: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Median and spread of each series of measurements, and of the ratios of `pairs` within rounds."""
     ratios = {
-        name: [a / b for a, b in zip(values[over], values[under], strict=True)]
-        for name, (over, under) in RATIOS.items()
+        name: [a / b for a, b in zip(values[over], values[under], strict=True)] for name, (over, under) in pairs.items()
     }
     return {
         "measured": {name: _summary(series) for name, series in values.items()},
@@ -78,11 +81,12 @@ def _summary(series: Sequence[float]) -> dict[str, Any]:
     return summary | {"values": [round(value, digits) for value in series]}
 
 
-def table(results: Mapping[str, Any]) -> str:
-    """The tables of the README, in Markdown."""
-    parts = [part(results) for part in (_fits, _convolutions, _processes, _growth)]
-    lines = [line for part in parts for line in (*part, "")]
-    return "\n".join([*lines, _where(results), ""])
+def tables() -> str:
+    """The tables of the README, in Markdown, from the files of results."""
+    results, convolutions, served = (json.loads(path.read_bytes()) for path in (RESULTS, CONVOLUTIONS, SERVING))
+    parts = [*(part(results) for part in (_fits, _processes, _growth)), _where(results)]
+    parts += [_convolutions(convolutions), _where(convolutions), serving(served)]
+    return "\n".join(line for part in parts for line in (*part, ""))
 
 
 def _fits(results: Mapping[str, Any]) -> Iterator[str]:
@@ -103,10 +107,21 @@ def _convolutions(results: Mapping[str, Any]) -> Iterator[str]:
     measured = results["measured"]
     yield "| the recipe cnn with its augmentation, 55,000 images | per epoch | relative |"
     yield "| --- | ---: | ---: |"
-    digits = measured[f"{CNN}digits_fit epoch"]["median"]
-    for name, title in CNN_TRAINERS.items():
-        epoch = measured[f"{CNN}{name} epoch"]["median"]
+    digits = measured["digits_fit epoch"]["median"]
+    for name, title in CONVOLUTION_TRAINERS.items():
+        epoch = measured[f"{name} epoch"]["median"]
         yield f"| {title} | {epoch:.1f} s | {epoch / digits:.1f} |"
+
+
+def serving(results: Mapping[str, Any]) -> Iterator[str]:
+    """The table of predictions, and where they were measured."""
+    yield "| predictions of the champion | images | requests per second | median | 99th percentile |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for row in results["rows"]:
+        numbers = f"{row['requests_per_second']:,.0f} | {row['p50']:.1f} ms | {row['p99']:.1f} ms"
+        yield f"| {row['way']} | {row['batch']:,} | {numbers} |"
+    yield ""
+    yield f"One client on the {results['cores']} cores of the server, {results['cpu']}."
 
 
 def _processes(results: Mapping[str, Any]) -> Iterator[str]:
@@ -127,14 +142,14 @@ def _growth(results: Mapping[str, Any]) -> Iterator[str]:
             yield f"| {stage} | " + " | ".join(f"{value:,.{unit == 'seconds':d}f} {title}" for value in medians) + " |"
 
 
-def _where(results: Mapping[str, Any]) -> str:
+def _where(results: Mapping[str, Any]) -> Iterator[str]:
     versions = results["versions"]
     libraries = ", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "jax", "torch", "scikit-learn"))
     rounds = len(results["measured"]["digits_fit fit"]["values"])
-    return f"Medians of {rounds} rounds on {results['cores']} cores, {results['cpu']}; {libraries}."
+    yield f"Medians of {rounds} rounds on {results['cores']} cores, {results['cpu']}; {libraries}."
 
 
-def update_readme(results: Mapping[str, Any]) -> None:
-    """Replace the tables between the marks."""
+def update_readme() -> None:
+    """Replace the tables between the marks by those of the result files."""
     before, _, after = README.read_text().split(MARK)
-    README.write_text(f"{before}{MARK}\n{table(results)}\n{MARK}{after}")
+    README.write_text(f"{before}{MARK}\n{tables()}\n{MARK}{after}")

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
@@ -34,8 +34,7 @@ from digits.data.normalization import METHODS
 from digits.data.split import split
 
 ROUNDS = 5
-CNN_ROUNDS = GROWTH_ROUNDS = SWEEP_ROUNDS = 3
-CNN_EPOCHS = 3
+GROWTH_ROUNDS = SWEEP_ROUNDS = 3
 SHORT_SIZE = 5000  # training images of a short configuration
 
 ROOT = report.ROOT
@@ -82,16 +81,16 @@ def run(*command: str, folder: Path = ROOT, **variables: str) -> Ended:
     return Ended(seconds, usage.ru_maxrss / 1024, lines)
 
 
-def fits(names: Sequence[str], task: Task, first: int, values: Values, prefix: str = "") -> None:
+def fits(names: Sequence[str], task: Task, first: int, values: Values) -> None:
     """Let each baseline train once, in turn, starting with number `first`."""
     for name in [*names[first:], *names[:first]]:
         script = str(BASELINES / f"{name}.py")
         ended = run(PYTHONS.get(name, sys.executable), script, json.dumps(task), PYTHONPATH="src")
         output = json.loads(ended.lines[-1][1])
-        values[f"{prefix}{name} fit"].append(output["ends"][-1])
-        values[f"{prefix}{name} epoch"].append(statistics.median(np.diff(output["ends"])))
+        values[f"{name} fit"].append(output["ends"][-1])
+        values[f"{name} epoch"].append(statistics.median(np.diff(output["ends"])))
         if output["accuracy"] is not None:
-            values[f"{prefix}{name} accuracy"].append(output["accuracy"])
+            values[f"{name} accuracy"].append(output["accuracy"])
 
 
 def pipelines(clone: Path, empty: Path, mnist: Path, values: Values) -> None:
@@ -187,16 +186,13 @@ def make_task(recipe: params.Recipe, raw: Path, path: Path) -> Task:
     return {"data": str(path), "recipe": recipe.model_dump()}
 
 
-def prepare(folder: Path) -> tuple[Task, Task]:
-    """Make in an empty folder what `measure` needs, and return the tasks: dense layers, and convolutions."""
+def prepare(folder: Path) -> Task:
+    """Make in an empty folder what `measure` needs, and return the task of the baselines."""
     raw, mnist, empty = folder / "raw", folder / "mnist.npz", folder / "empty"
     download.fetch("mnist", raw)
     (x_train, y_train), (x_test, y_test) = idx.read_train(raw), idx.read_test(raw)
     np.savez_compressed(mnist, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
-    recipes = params.load().recipes
-    dense = make_task(recipes["tutorial"], raw, folder / "dense.npz")
-    short = recipes["cnn"].model_copy(update={"epochs": CNN_EPOCHS})
-    convolutions = make_task(short, raw, folder / "convolutions.npz")
+    task = make_task(params.load().recipes["tutorial"], raw, folder / "normalized.npz")
     empty.mkdir()
     run("git", "init", "--quiet", folder=empty)
     run(DVC, "init", "--quiet", folder=empty)
@@ -204,22 +200,19 @@ def prepare(folder: Path) -> tuple[Task, Task]:
     clone_to(folder / "digits")
     for times in report.GROWTH:
         grow(raw, times, clone_to(folder / f"grown-{times}"))
-    return dense, convolutions
+    return task
 
 
 def measure(folder: Path) -> Values:
     """All rounds."""
     # In another process: a forked child inherits its parent's peak memory.
     with ProcessPoolExecutor(1) as other:
-        dense, convolutions = other.submit(prepare, folder).result()
+        task = other.submit(prepare, folder).result()
     grown = {times: folder / f"grown-{times}" for times in report.GROWTH}
     values: Values = defaultdict(list)
     for number in range(ROUNDS):
         print(f"round {number + 1} of {ROUNDS}", flush=True)
-        fits([*report.TRAINERS, "matmul_bound"], {**dense, "seed": number}, number, values)
-        if number < CNN_ROUNDS:
-            names = list(report.CNN_TRAINERS)
-            fits(names, {**convolutions, "seed": number}, number % len(names), values, report.CNN)
+        fits([*report.TRAINERS, "matmul_bound"], {**task, "seed": number}, number, values)
         pipelines(folder / "digits", folder / "empty", folder / "mnist.npz", values)
         if number < GROWTH_ROUNDS:
             growth(grown, values)
@@ -236,16 +229,24 @@ def versions() -> dict[str, str]:
     return run_record.versions() | tools | {name: peers[name] for name in ("jax", "torch")}
 
 
+def save(path: Path, values: Values, pairs: Mapping[str, tuple[str, str]]) -> None:
+    """Write the results, with the ratios of `pairs` and where they were measured, and the tables of the README."""
+    results = report.results(values, pairs) | {
+        "cpu": run_record.cpu(),
+        "cores": os.cpu_count(),
+        "versions": versions(),
+    }
+    files.write_json(path, results)
+    report.update_readme()
+    for name, ratio in results["ratios"].items():
+        print(f"{name}: {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})")
+
+
 def main() -> None:
     """Measure, and write the results."""
     with tempfile.TemporaryDirectory() as folder:
         values = measure(Path(folder))
-    results = report.results(values) | {"cpu": run_record.cpu(), "cores": os.cpu_count(), "versions": versions()}
-    files.write_json(report.RESULTS, results)
-    report.update_readme(results)
-    print(report.table(results))
-    for name, ratio in results["ratios"].items():
-        print(f"{name}: {ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})")
+    save(report.RESULTS, values, report.RATIOS)
 
 
 if __name__ == "__main__":

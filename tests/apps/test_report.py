@@ -6,7 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
+import browser
 from digits.common import files
 from sandbox import ROOT, Sandbox
 
@@ -56,3 +59,15 @@ def test_missing_results_are_one_line(results: Sandbox, missing: str) -> None:
     output = results.run("digits", "report", ok=False)
     assert output == f"the results are not complete, {missing} is missing; run: dvc repro\n"
     assert not (results.root / "reports/index.html").exists()
+
+
+def test_plots_of_dvc_need_no_network(results: Sandbox, tmp_path: Path) -> None:
+    """`dvc plots show`: the page has Vega inside, and draws the four plots that are no pictures."""
+    browser.needs_chromium()
+    page = results.run("dvc", "plots", "show").splitlines()[-1]
+    with browser.chromium(tmp_path / "profile") as driver:
+        driver.get(page)
+        WebDriverWait(driver, 30).until(lambda _: len(driver.find_elements(By.CSS_SELECTOR, ".vega-embed canvas")) == 4)
+        loaded = driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert len(loaded) >= 7, "the pictures"
+    assert all(name.startswith(results.root.as_uri()) for name in loaded)

@@ -13,8 +13,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_tables_are_those_of_the_results() -> None:
-    results = json.loads(report.RESULTS.read_bytes())
-    assert report.README.read_text().split(report.MARK)[1].strip() == report.table(results).strip()
+    assert report.README.read_text().split(report.MARK)[1].strip() == report.tables().strip()
 
 
 def test_readme_has_the_measured_accuracies() -> None:
@@ -29,15 +28,15 @@ def test_readme_has_the_measured_accuracies() -> None:
 def test_ratios_are_taken_within_a_round() -> None:
     values = defaultdict[str, list[float]](lambda: [1.0, 1.0, 1.0])
     values |= {"keras_fit fit": [8.0, 30.0, 18.0], "digits_fit fit": [1.0, 3.0, 2.0]}
-    found = report.results(values)
+    found = report.results(values, report.RATIOS)
     assert found["ratios"]["fit: model.fit / Digits"] == {"median": 9, "min": 8, "max": 10, "values": [8, 10, 9]}
     assert found["measured"]["keras_fit fit"]["median"] == 18
 
 
 def test_tables_go_between_the_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
-    monkeypatch.setattr(report, "table", lambda results: results["content"])
     report.README.write_text(f"before\n{report.MARK}old\n{report.MARK}after\n")
     for content in ("first", "second"):
-        report.update_readme({"content": content})
+        monkeypatch.setattr(report, "tables", lambda content=content: content)
+        report.update_readme()
     assert report.README.read_text() == f"before\n{report.MARK}\nsecond\n{report.MARK}after\n"
