@@ -156,6 +156,11 @@ def test_blank_has_no_digit(content: bytes) -> None:
         pictures.read(content)
 
 
+def test_speck_is_no_digit() -> None:
+    with pytest.raises(UserError, match=r"^shows no digit: what stands out from the background is too small$"):
+        pictures.read(saved(drawing([(100, 100), (103, 103)], width=4)))
+
+
 @pytest.mark.parametrize("offset", [(100, 0), (0, 130)], ids=["beside", "below"])
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_digits_are_refused(offset: tuple[int, int], count: int) -> None:

@@ -21,7 +21,7 @@ Mask = NDArray[np.bool_]  # (height, width)
 Box = tuple[slice, slice]  # rows and columns
 
 BOX = 20  # pixels; of the digit's longer side, as in MNIST
-SMALLEST = 8  # pixels; of a picture's sides
+SMALLEST = 8  # pixels; of a picture's sides, and of a digit's longer side
 WORKING_SIDE = 280  # pixels; larger pictures are made smaller first, which takes time and noise away
 CONTRAST = 0.08  # the least difference between ink and paper; black and white differ by 1
 NOISE = 6.0  # the least difference between ink and paper, in standard deviations of the paper
@@ -98,9 +98,10 @@ def _prepare(picture: Grey) -> Pixels:
     ink, mask = _find_ink(picture)
     pieces, boxes = _pieces(mask)
     _check_single(boxes)
-    rows = slice(min(box[0].start for box in boxes), max(box[0].stop for box in boxes))
-    columns = slice(min(box[1].start for box in boxes), max(box[1].stop for box in boxes))
-    digit = np.where(pieces, ink, 0)[rows, columns]
+    (box,) = ndimage.find_objects(pieces.astype(np.int8))
+    digit = np.where(pieces, ink, 0)[box]
+    if max(digit.shape) < SMALLEST:
+        raise UserError("shows no digit: what stands out from the background is too small")
     return _centred(_scaled(_widened(digit)))
 
 
