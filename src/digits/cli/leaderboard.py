@@ -1,6 +1,5 @@
 """`digits leaderboard`: every recipe with several seeds, compared in accuracy, time, calibration and robustness."""
 
-import os
 from typing import Annotated
 
 import typer
@@ -16,7 +15,6 @@ def leaderboard(
     One training run at a time, so that the seconds are those of a machine that does nothing else. What MLflow has
     already, from this commit, is looked up: after an interruption, the same command resumes with what is missing.
     """
-    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     from digits.apps.leaderboard import trials
 
     _, results = progress.sweep(trials.make(seeds), workers=1)

@@ -25,6 +25,7 @@ def digits() -> None:
 def main() -> None:
     """Run the command; what the user can fix is printed as plain lines, with exit status 1."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for number in (signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) == signal.SIG_DFL:  # end as with Ctrl-C, which removes what is temporary
             signal.signal(number, lambda number, _: sys.exit(128 + number))

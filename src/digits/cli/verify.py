@@ -1,6 +1,5 @@
 """`digits verify`: rebuild a run, and compare it with what MLflow has."""
 
-import os
 import time
 from typing import Annotated
 
@@ -14,7 +13,6 @@ def verify(
 
     Exit status: 0 if it is identical, 1 if it is not or cannot be rebuilt, 2 if the environment differs.
     """
-    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     start = time.monotonic()
     from digits.apps import verify as app  # imports MLflow, which takes a second
 
