@@ -165,7 +165,7 @@ def test_speck_is_no_digit() -> None:
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_digits_are_refused(offset: tuple[int, int], count: int) -> None:
     strokes = [[(x + number * offset[0], y + number * offset[1]) for x, y in SEVEN] for number in range(count)]
-    with pytest.raises(UserError, match=f"^shows {count} digits; cut out one of them$"):
+    with pytest.raises(UserError, match=f"^shows {count} digits; keep one of them$"):
         pictures.read(saved(drawing(*strokes, size=(500, 560))))
 
 

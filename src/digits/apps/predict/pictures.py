@@ -169,7 +169,7 @@ def _check_single(boxes: list[Box]) -> None:
     tall = [box for box in boxes if _height(box) >= SECOND_DIGIT * _height(first)]
     apart = sum(_gap(box[axis], first[axis]) > GAP * _height(first) for box in tall for axis in (0, 1))
     if apart:
-        raise UserError(f"shows {1 + apart} digits; cut out one of them")
+        raise UserError(f"shows {1 + apart} digits; keep one of them")
 
 
 def _height(box: Box) -> int:
