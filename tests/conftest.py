@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from digits.common.types import Pixels
-from sandbox import STAGES, Sandbox, make_sandbox
+from sandbox import PARAMS, ROOT, STAGES, Sandbox, make_sandbox
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,3 +44,12 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     sandbox = make_sandbox(tmp_path_factory.mktemp("pipeline") / "digits")
     assert sandbox.repro() == STAGES
     return sandbox
+
+
+@pytest.fixture(scope="session")
+def cnn(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A sandbox with the recipe `cnn`, shortened. Tests that use it have the mark `xdist_group("cnn")`."""
+    short = {"normalize.train_size": 12_000, "train.recipe": "cnn", "recipes.cnn.epochs": 3}
+    sandbox = make_sandbox(tmp_path_factory.mktemp("cnn") / "digits", PARAMS | short)
+    sandbox.repro()
+    return sandbox.having(PYTHONPATH=str(ROOT / "src"))

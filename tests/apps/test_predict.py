@@ -17,7 +17,7 @@ from digits.common.types import Pixels
 from digits.data import idx
 from digits.model import tensorflow_setup
 from photos import encode, make_photo
-from sandbox import PARAMS, ROOT, Sandbox, make_sandbox
+from sandbox import ROOT, Sandbox
 
 MODEL = "some.keras"
 
@@ -125,24 +125,22 @@ def test_other_models_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.slow
-def test_cnn_reads_photos(tmp_path: Path) -> None:
-    """The recipe `cnn`, shortened, on 200 photos of test digits; and the same model as MLflow's champion."""
-    short = {"normalize.train_size": 12_000, "train.recipe": "cnn", "recipes.cnn.epochs": 3}
-    sandbox = make_sandbox(tmp_path / "digits", PARAMS | short).having(PYTHONPATH=str(ROOT / "src"))
-    sandbox.repro()
-    images, labels = idx.read_test(sandbox.root / "data/raw")
+@pytest.mark.xdist_group("cnn")
+def test_cnn_reads_photos(cnn: Sandbox, tmp_path: Path) -> None:
+    """200 photos of test digits; and the same model as MLflow's champion."""
+    images, labels = idx.read_test(cnn.root / "data/raw")
     generator = np.random.default_rng(0)
     chosen = generator.choice(len(images), size=200, replace=False)
     for index in chosen:
         (tmp_path / f"{index}.photo").write_bytes(make_photo(images[index], generator))
-    answers = predicted(sandbox, *(str(tmp_path / f"{index}.photo") for index in chosen))
+    answers = predicted(cnn, *(str(tmp_path / f"{index}.photo") for index in chosen))
     right = [answers.get(str(tmp_path / f"{index}.photo")) == labels[index] for index in chosen]
     assert np.mean(right) >= 0.97
 
     few = [str(tmp_path / f"{index}.photo") for index in chosen[:5]]
-    champion = predicted(sandbox, *few, "--model", "models:/digits@champion")
+    champion = predicted(cnn, *few, "--model", "models:/digits@champion")
     assert champion == {name: answers[name] for name in few}
-    absent = sandbox.run("digits", "predict", *few, "--model", "models:/digits@absent", ok=False)
+    absent = cnn.run("digits", "predict", *few, "--model", "models:/digits@absent", ok=False)
     assert absent.splitlines()[-1].startswith("MLflow at sqlite:///mlflow.db cannot be used: Registered model alias")
 
 
