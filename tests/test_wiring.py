@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "evaluation": {"common"},
     "tracking": {"common", "data"},
     "apps": {"common", "data", "model", "plots", "evaluation", "tracking", "training"},
-    "cli": {"common", "apps"},
+    "cli": {"common", "plots", "apps"},
 }
 
 FORBIDDEN_IMPORTS = {

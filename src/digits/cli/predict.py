@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from digits.common.errors import UserError
-from digits.common.types import CLASSES
 
 if TYPE_CHECKING:
     from digits.apps.predict.models import Probabilities
@@ -84,7 +83,7 @@ def _record(name: str, probabilities: "Probabilities") -> dict[str, object]:
 def _table(names: list[str], probabilities: "Probabilities") -> Table:
     table = Table(Column("file", overflow="fold"), "digit", box=SIMPLE, padding=(0, 1, 0, 0))
     table.caption = "Probabilities in percent"
-    for digit in range(CLASSES):
+    for digit in range(probabilities.shape[1]):
         table.add_column(str(digit), justify="right", no_wrap=True)
     for name, row in zip(names, 100 * probabilities, strict=True):
         table.add_row(escape(name), f"[bold]{row.argmax()}[/bold]", *(f"{percent:.1f}" for percent in row))
