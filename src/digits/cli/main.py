@@ -6,10 +6,11 @@ import sys
 
 import typer
 
-from digits.cli import leaderboard, predict, report, sweep, verify
+from digits.cli import draw, leaderboard, predict, report, sweep, verify
 from digits.common.stage import run_stage
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(draw.draw)
 app.command()(leaderboard.leaderboard)
 app.command()(predict.predict)
 app.command()(report.report)
