@@ -1,5 +1,6 @@
-"""A headless Chromium for looking at MLflow, and a server to look at."""
+"""A headless Chromium, and a server to look at."""
 
+import json
 import os
 import shutil
 import socket
@@ -26,10 +27,19 @@ def needs_chromium() -> None:
         pytest.skip(f"no {' and '.join(missing)}: on Debian, apt-get install chromium chromium-driver")
 
 
+def requested_urls(driver: webdriver.Chrome) -> set[str]:
+    """What the pages have requested since the last call. Needs `log_requests=True`."""
+    messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
+    sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+    return {params["request"]["url"] for params in sent}
+
+
 @contextmanager
-def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
+def chromium(profile: Path, *, log_requests: bool = False) -> Iterator[webdriver.Chrome]:
     """A browser with a wide window and a new profile in `profile`."""
     options = webdriver.ChromeOptions()
+    if log_requests:
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     options.binary_location = shutil.which("chromium") or ""
     for argument in (
         "--headless=new",
