@@ -93,8 +93,11 @@ function paint(context, side, ink) {
 
 function redraw() {
   const side = Math.round(paper.clientWidth * devicePixelRatio);
-  paper.width = paper.height = side; // clears it, too
+  if (paper.width !== side) {
+    paper.width = paper.height = side;
+  }
   const context = paper.getContext("2d");
+  context.clearRect(0, 0, side, side);
   const style = getComputedStyle(paper);
   paint(context, side, style.color);
   if (pen.isShown) {
@@ -138,7 +141,7 @@ async function ask() {
   } catch (error) {
     console.error(error);
     if (strokes.length > 0) {
-      showNone("The server does not answer. Start it again: digits draw");
+      showNone("The server does not answer. Start it again with: digits draw");
     }
     pause = RETRY;
   }
@@ -188,10 +191,8 @@ function showText(element, ...parts) {
 }
 
 function showBars(probabilities) {
-  const best = probabilities.indexOf(Math.max(...probabilities));
   for (const [digit, row] of [...table.rows].entries()) {
     const probability = probabilities[digit] ?? 0;
-    row.classList.toggle("best", digit === best);
     row.querySelector(".bar").style.width = `${100 * probability}%`;
     row.querySelector(".percent").textContent = digit in probabilities ? toPercent(probability) : "–";
   }
@@ -239,8 +240,8 @@ paper.addEventListener("lostpointercapture", (event) => {
 
 function toPoint(event) {
   const { left, top } = paper.getBoundingClientRect();
-  const border = paper.clientLeft;
-  return { x: (event.clientX - left - border) / paper.clientWidth, y: (event.clientY - top - border) / paper.clientHeight };
+  const side = paper.clientWidth;
+  return { x: (event.clientX - left - paper.clientLeft) / side, y: (event.clientY - top - paper.clientTop) / side };
 }
 
 // The keyboard's pen
@@ -263,7 +264,9 @@ paper.addEventListener("keydown", (event) => {
 
 paper.addEventListener("focus", () => showPen(paper.matches(":focus-visible")));
 paper.addEventListener("blur", () => {
-  end();
+  if (stroke) {
+    end();
+  }
   showPen(false);
 });
 
