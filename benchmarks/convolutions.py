@@ -30,7 +30,7 @@ def main() -> None:
         for number in range(ROUNDS):
             print(f"round {number + 1} of {ROUNDS}", flush=True)
             fits(names, {**task, "seed": number}, number % len(names), values)
-    save(report.CONVOLUTIONS, values, report.CONVOLUTION_RATIOS)
+    save(report.CONVOLUTIONS, values, report.CONVOLUTION_RATIOS, batch_norm=task["recipe"]["batch_norm"])
 
 
 if __name__ == "__main__":

@@ -229,9 +229,10 @@ def versions() -> dict[str, str]:
     return run_record.versions() | tools | {name: peers[name] for name in ("jax", "torch")}
 
 
-def save(path: Path, values: Values, pairs: Mapping[str, tuple[str, str]]) -> None:
-    """Write the results, with the ratios of `pairs` and where they were measured, and the tables of the README."""
-    results = report.results(values, pairs) | {
+def save(path: Path, values: Values, pairs: Mapping[str, tuple[str, str]], **what: object) -> None:
+    """Write the results with the ratios of `pairs`, `what` was measured, and where; and the tables of the README."""
+    results = report.results(values, pairs) | what
+    results |= {
         "cpu": run_record.cpu(),
         "cores": os.cpu_count(),
         "versions": versions(),
