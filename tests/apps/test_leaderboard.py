@@ -450,7 +450,7 @@ def test_leaderboard_of_the_real_pipeline(tmp_path: Path) -> None:
     sandbox.run("git", "clean", "-fdq", "reports")  # what the repository has of its own leaderboard
 
     output = sandbox.run("digits", "leaderboard", "--seeds", "2")
-    table = pd.read_csv(sandbox.root / reports.TABLE)
+    table = pd.read_csv(sandbox.root / reports.TABLE, dtype={"commit": str})
     assert tables.markdown(table) in output
     (row,) = table.to_dict("records")
     assert row["recipe"] == "small"

@@ -67,7 +67,11 @@ def test_plots_of_dvc_need_no_network(results: Sandbox, tmp_path: Path) -> None:
     page = results.run("dvc", "plots", "show").splitlines()[-1]
     with browser.chromium(tmp_path / "profile") as driver:
         driver.get(page)
-        WebDriverWait(driver, 30).until(lambda _: len(driver.find_elements(By.CSS_SELECTOR, ".vega-embed canvas")) == 4)
-        loaded = driver.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
-    assert len(loaded) >= 7, "the pictures"
-    assert all(name.startswith(results.root.as_uri()) for name in loaded)
+        WebDriverWait(driver, 30).until(
+            lambda _: len(driver.find_elements(By.CSS_SELECTOR, ".vega-embed svg.marks")) == 4
+        )
+        sources = [image.get_attribute("src") or "" for image in driver.find_elements(By.TAG_NAME, "img")]
+        scripts = [script.get_attribute("src") for script in driver.find_elements(By.TAG_NAME, "script")]
+    assert len(sources) >= 7, "the pictures"
+    assert all(source.startswith(results.root.as_uri()) for source in sources)
+    assert not any(scripts)
