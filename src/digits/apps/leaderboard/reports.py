@@ -23,6 +23,7 @@ from digits.plots import robustness as robustness_plots
 from digits.plots.style import Metadata
 from digits.tracking import store
 
+ACCURATE = 0.98  # of the validation set; a model that errs more often says little about labels
 TABLE, FOLDER = Path("reports/leaderboard.csv"), Path("reports/leaderboard")
 
 
@@ -74,7 +75,8 @@ def _save_augmented(path: Path, metadata: Metadata) -> None:
 
 
 def _label_errors(trials: Sequence[Trial], labels: Labels) -> pd.DataFrame:
-    """The test images that all these trials give the same class, which is not their label."""
+    """The test images that all accurate trials, or all if none is, give the same class, which is not their label."""
+    trials = [trial for trial in trials if trial.run.data.metrics["val_accuracy"] >= ACCURATE] or trials
     logged = [mlflow.artifacts.load_dict(f"runs:/{trial.run.info.run_id}/predictions.json") for trial in trials]
     predictions = [pd.DataFrame(one["data"], columns=one["columns"]) for one in logged]
     predicted, confidence = (np.stack([one[name] for one in predictions]) for name in ("predicted", "confidence"))
