@@ -6,7 +6,6 @@ from pathlib import Path
 from digits import params
 from digits.common import files, run_record
 from digits.common.stage import run_stage
-from digits.model import tensorflow_setup
 from digits.training import execution
 from digits.training.checkpoint import Checkpoint
 from digits.training.progress import progress_bar
@@ -18,8 +17,7 @@ def main() -> None:
     """Train on the normalized images; save the model with its normalization inside."""
     settings = params.load()
     recipe, seed = settings.recipe, settings.train.seed
-    parts = execution.parts(recipe)
-    tensorflow_setup.configure(recipe.threads // parts, parts)
+    execution.configure(recipe)
     from digits.model import architectures, inference, keras_file  # these import Keras, so TensorFlow comes first
     from digits.training import loop
     from digits.training.temperature import fit_temperature

@@ -56,6 +56,7 @@ def test_pipeline_scores_and_calibrates_an_ensemble(tmp_path: Path) -> None:
     assert sandbox.repro() == STAGES
     metrics = json.loads((sandbox.root / "reports/metrics.json").read_bytes())
     assert metrics["accuracy"] > 0.12, "it learns"
+    assert 0.2 <= metrics["temperature"] <= 5
     assert metrics["temperature"] != 1
     model = keras_file.load(sandbox.root / "data/model.keras")
     x_val, y_val = files.read_arrays(sandbox.root / "data/normalized.npz", "x_val", "y_val")

@@ -4,7 +4,6 @@ import tempfile
 from pathlib import Path
 
 from digits.common import files
-from digits.model import tensorflow_setup
 from digits.params import RECIPES
 from digits.training import execution
 from digits.training.checkpoint import Checkpoint
@@ -12,8 +11,7 @@ from harness import EpochTimer, Task
 
 task = Task.from_argv()
 recipe = RECIPES[task.recipe.architecture].model_validate(vars(task.recipe))
-parts = execution.parts(recipe)
-tensorflow_setup.configure(recipe.threads // parts, parts)
+execution.configure(recipe)
 
 import tensorflow as tf  # noqa: E402, once it is configured
 

@@ -1,6 +1,13 @@
 """How a recipe is computed: with XLA, or each batch in parts. Decided by its architecture, for a CPU."""
 
+from digits.model import tensorflow_setup
 from digits.params import Mlp, Recipe
+
+
+def configure(recipe: Recipe) -> None:
+    """Import TensorFlow and divide the recipe's threads among the parts of a batch."""
+    number = parts(recipe)
+    tensorflow_setup.configure(recipe.threads // number, number)
 
 
 def uses_xla(recipe: Recipe) -> bool:

@@ -15,7 +15,7 @@ WARMUP = 0.25  # of the steps
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
-    """The optimizer for a run of `steps` steps. Weights decay apart from the gradient (with adam: AdamW), biases not.
+    """The optimizer for a run of `steps` steps. Kernels alone decay, apart from the gradient (with adam: AdamW).
 
     Loshchilov, Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
