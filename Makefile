@@ -112,6 +112,6 @@ $(PEERS): pyproject.toml
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo 'TensorFlow needs Python 3.11, 3.12 or 3.13; choose one: make PYTHON=python3.12 ...' >&2; exit 1; }
-	@echo 'Making the environment in .venv, once; this takes a minute or so.'
+	@echo 'Making the environment in .venv, once; this takes half a minute or so.'
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock | $(BIN)/pip install --quiet --require-hashes --requirement /dev/stdin
