@@ -201,7 +201,7 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             n_workers=size,
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # without one, Dask takes 8787, and warns if another sweep has it
             local_directory=str(paths.state_dir() / "sweep"),
             silence_logs=logging.CRITICAL,
         )
