@@ -20,8 +20,8 @@ def predictions(wrong: int) -> pd.DataFrame:
     return metrics.predictions(np.zeros(50, dtype=np.uint8), probabilities)
 
 
-@pytest.mark.parametrize("wrong", [0, 1, 40])
-def test_any_number_of_errors_is_drawn(tmp_path: Path, drawn: list[Figure], wrong: int) -> None:
+@pytest.mark.parametrize(("wrong", "rows"), [(0, 1), (1, 1), (6, 2), (40, 5)])
+def test_any_number_of_errors_is_drawn(tmp_path: Path, drawn: list[Figure], wrong: int, rows: int) -> None:
     errors = metrics.errors(predictions(wrong))
     assert len(errors) == wrong
     plots.save_errors(tmp_path / "errors.png", np.zeros((50, 28, 28), np.uint8), errors, METADATA)
@@ -29,6 +29,7 @@ def test_any_number_of_errors_is_drawn(tmp_path: Path, drawn: list[Figure], wron
     captions = [axes.get_title() for axes in drawn[0].axes if axes.get_title()]
     assert captions == ["true T-shirt\npredicted b (55.0%)"] * min(wrong, 25)
     assert sum(len(axes.images) for axes in drawn[0].axes) == len(captions)
+    assert len(drawn[0].axes) == 5 * rows
     assert drawn[0].get_suptitle() == f"Fashion: {min(wrong, 25)} most confident errors of {wrong}"
 
 

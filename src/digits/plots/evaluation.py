@@ -1,5 +1,6 @@
 """Figures of the predictions on the test set."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,8 +111,9 @@ def _show_probabilities(axes: Axes, probabilities: NDArray[np.float32], classes:
 def _save_grid(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata, label: str, title: str) -> None:
     """The first 25 of `errors`, each below its caption, which begins with `label`."""
     shown, classes = errors.head(SIDE * SIDE), metadata["classes"]
-    with figure(path, 1.7 * SIDE, 1.75 * SIDE) as drawn:
-        grid = drawn.subplots(SIDE, SIDE).ravel()
+    rows = max(1, math.ceil(len(shown) / SIDE))
+    with figure(path, 1.7 * SIDE, 0.5 + 1.65 * rows) as drawn:
+        grid = drawn.subplots(rows, SIDE, squeeze=False).ravel()
         for axes in grid:
             axes.set_axis_off()
         for axes, image, row in zip(grid, images[shown.index], shown.itertuples(), strict=False):
