@@ -67,6 +67,12 @@ def test_bytes_do_not_depend_on_the_time(tmp_path: Path, monkeypatch: pytest.Mon
     assert write("first", 1e9) == write("second", 1.5e9)
 
 
+def test_arrays_are_the_same_bytes_whatever_the_python(tmp_path: Path) -> None:
+    """Those of 3.11.2 and 3.11.7."""
+    files.write_arrays(tmp_path / "arrays.npz", x=np.arange(6, dtype=np.float32).reshape(2, 3), y=np.arange(3))
+    assert files.sha256(tmp_path / "arrays.npz") == "e8ca377924539a3ff104594f4a8ca60cdfe14583c88ebb904e7de70079582ce6"
+
+
 def test_arrays_are_read_by_name(tmp_path: Path) -> None:
     written: dict[str, files.Array] = {
         "images": np.arange(6, dtype=np.float32).reshape(1, 2, 3),

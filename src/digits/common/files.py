@@ -65,9 +65,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_arrays(path: Path, **arrays: Array) -> None:
-    """Write `arrays` as an uncompressed .npz. NumPy dates its members 1980, so equal arrays are equal bytes."""
-    with atomic(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **arrays)
+    """Write `arrays` as an uncompressed .npz; equal arrays are equal bytes.
+
+    `np.savez` marks every member as larger than 2 GB, and Python 3.11.4 changed how it writes that mark.
+    """
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980
+            info.file_size = array.nbytes  # so that zipfile marks those that are
+            with archive.open(info, "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def read_arrays(path: Path, *names: str) -> list[Array]:
