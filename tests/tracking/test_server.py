@@ -4,12 +4,14 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
 import requests
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.entities.model_registry import ModelVersion
 
 import browser
 import postgres
@@ -155,6 +157,25 @@ def test_publishers_of_four_states_make_four_runs(client: MlflowClient, server: 
         assert_complete(client, found[last], tmp_path / f"tree-{tree}")
     assert len(client.search_logged_models([found[3].info.experiment_id])) == 4
     assert_registered_once(client, list(found.values()))
+
+
+def test_model_that_another_publisher_deletes_is_logged_again(
+    client: MlflowClient, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a look and a write; the server answers with status 500."""
+    create = MlflowClient.create_model_version
+
+    def create_too_late(self: MlflowClient, *arguments: Any, **keywords: Any) -> ModelVersion:
+        monkeypatch.setattr(MlflowClient, "create_model_version", create)
+        self.delete_logged_model(keywords["model_id"])
+        return create(self, *arguments, **keywords)
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", create_too_late)
+    make_results(tmp_path / "tree", 3, 0.97)
+    log(tmp_path / "tree", server)
+    (run,) = runs(client)
+    assert_complete(client, run, tmp_path / "tree")
+    assert_registered_once(client, [run])
 
 
 def documented(block: str) -> str:

@@ -22,6 +22,8 @@ EXPERIMENTS_TAG = "dvc.experiments"
 
 BATCH = 1000  # metrics per request, the most that a server accepts
 ATTEMPTS = 5
+# What a database says of a conflict, and a server that finds something deleted in the meantime.
+CONFLICTS = ("IntegrityError", "500 error responses")
 
 
 def log_run(state: State) -> None:
@@ -39,7 +41,7 @@ def log_run(state: State) -> None:
                 break
             except MlflowException as error:
                 # Another process came in between: it kept one of two runs, say. Everything here can be repeated.
-                is_conflict = isinstance(error, RestException) or "IntegrityError" in str(error)
+                is_conflict = isinstance(error, RestException) or any(sign in str(error) for sign in CONFLICTS)
                 if not (is_conflict and attempt):
                     raise
 
