@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev repro ui serve report test coverage lint format check bench bench-growth bench-accuracy leaderboard lock clean
+.PHONY: help setup dev repro ui serve test coverage lint format check bench bench-growth bench-accuracy leaderboard lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,9 +53,6 @@ serve: setup ## serve the champion's predictions over HTTP, on port 8001 or PORT
 		{ echo 'MLflow has no champion of the model digits yet; log one with: make repro' >&2; exit 1; }
 	@$(BIN)/mlflow models serve --model-uri models:/digits@champion --env-manager local --port $(PORT)
 
-report: setup ## write the results on one page, reports/index.html
-	@$(BIN)/digits report
-
 PYTEST := $(BIN)/pytest
 test: dev ## run the tests; they need no network
 	@$(PYTEST)
@@ -91,8 +88,8 @@ bench-growth: dev ## log 1,000 runs and sweep over 1,000 configurations that do 
 bench-accuracy: dev ## compare the accuracy with the tutorial's own code over five runs
 	@PYTHONPATH=src $(BIN)/python benchmarks/accuracy.py
 
-leaderboard: setup ## compare all recipes over five seeds, in reports/leaderboard.csv; takes hours, and resumes
-	@$(BIN)/digits leaderboard
+leaderboard: setup ## compare all recipes over five seeds, or SEEDS=..., in reports/leaderboard/; takes hours, and resumes
+	@PYTHONPATH=src:benchmarks $(BIN)/python -m leaderboard $(SEEDS)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command 'make lock' --all-extras --group build pyproject.toml

@@ -19,15 +19,17 @@ import numpy as np
 
 from digits import params
 from digits.common import files
-from digits.common.stage import run_stage
+from digits.common.errors import exit_on_user_error
 from digits.common.types import Labels, Pixels
 from digits.data import download, idx
 from digits.data.normalization import l2
-from digits.model import tensorflow_setup
 
 RUNS = 5
 
 Raw = tuple[Pixels, Labels, Pixels, Labels]
+
+
+# Each imports TensorFlow by itself: the tutorial's is not set up as Digits sets it up.
 
 
 def tutorial(raw: Raw, seed: int | None) -> float:
@@ -46,21 +48,23 @@ def tutorial(raw: Raw, seed: int | None) -> float:
 
 
 def pipeline(raw: Raw, seed: int) -> float:
-    """What the stages normalize, train and evaluate do, without a validation set."""
-    recipe = params.load().recipes["tutorial"]
-    tensorflow_setup.configure(recipe.threads)
+    """The stages normalize, train and evaluate, without a validation set."""
     from digits.model import architectures, inference
-    from digits.training import loop
+    from digits.training import trainer
 
+    settings = params.load()
+    recipe, threads = settings.recipes["tutorial"], settings.train.threads
+    trainer.configure(recipe, threads)
     x_train, y_train, x_test, y_test = raw
     network = architectures.build(recipe, seed)
-    loop.fit(network, recipe, seed, loop.as_tensors(l2(x_train), y_train))
-    predicted = inference.predict(architectures.shipped(network, "l2", temperature=1), x_test).argmax(axis=1)
+    trainer.fit(network, recipe, seed, threads, (l2(x_train), y_train))
+    classifier = architectures.with_calibrated_softmax(network, recipe.normalization, temperature=1)
+    predicted = inference.predict(classifier, x_test).argmax(axis=1)
     return float((predicted == y_test).mean())
 
 
 def measured(fit: Callable[..., float], raw: Raw, seeds: Iterable[int | None]) -> dict[str, Any]:
-    """Test accuracies (0..1), their mean and spread; each fit in a process of its own."""
+    """Test accuracies (0..1), their mean and spread; each fit in a new process."""
     spawning = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawning, max_tasks_per_child=1) as pool:
         accuracies = list(pool.map(partial(fit, raw), seeds))
@@ -90,4 +94,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

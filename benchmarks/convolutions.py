@@ -10,7 +10,7 @@ from pathlib import Path
 
 import report
 from digits import params
-from digits.common.stage import run_stage
+from digits.common.errors import exit_on_user_error
 from digits.data import download
 from speed import Values, fits, make_task, save
 
@@ -30,8 +30,8 @@ def main() -> None:
         for number in range(ROUNDS):
             print(f"round {number + 1} of {ROUNDS}", flush=True)
             fits(names, {**task, "seed": number}, number % len(names), values)
-    save(report.CONVOLUTIONS, values, report.CONVOLUTION_RATIOS, batch_norm=task["recipe"]["batch_norm"])
+    save(report.CONVOLUTIONS, values, report.CONVOLUTION_RATIOS)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

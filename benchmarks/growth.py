@@ -19,13 +19,12 @@ import numpy as np
 import psutil
 from ruamel.yaml import YAML
 
-import browser
-import postgres
 from digits.common import files, run_record
-from digits.common.stage import run_stage
-from digits.tracking import pipeline_state
+from digits.common.errors import exit_on_user_error
+from digits.tracking import state
 from digits.tracking.log_run import log_run
-from factories import make_results, write_yaml
+from helpers import browser, postgres
+from helpers.factories import make_results, write_yaml
 
 STATES = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 PART = 100  # states per row of the table
@@ -84,9 +83,9 @@ def measure(uri: str, folder: Path) -> list[Row]:
         for number in range(1, STATES + 1):
             os.environ["MLFLOW_TRACKING_URI"] = uri  # MLflow unsets it
             make_state(number, draw.normal(0.97, 0.01))
-            state = pipeline_state.read("track")
+            current = state.read()
             started = time.perf_counter()
-            log_run(state)
+            log_run(current)
             seconds.append(time.perf_counter() - started)
             if number % PART == 0:
                 client, served = megabytes()
@@ -120,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

@@ -105,8 +105,7 @@ def _fits(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _convolutions(results: Mapping[str, Any]) -> Iterator[str]:
     measured = results["measured"]
-    network = "the recipe cnn" + ("" if results["batch_norm"] else " without batch normalization")
-    yield f"| {network}, with its augmentation, 55,000 images | per epoch | relative |"
+    yield "| the recipe cnn, with its augmentation, 55,000 images | per epoch | relative |"
     yield "| --- | ---: | ---: |"
     digits = measured["digits_fit epoch"]["median"]
     for name, title in CONVOLUTION_TRAINERS.items():

@@ -8,7 +8,6 @@ a kept connection.
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,10 +18,9 @@ import numpy as np
 import requests
 
 import report
-from digits.apps.predict import models
+from digits.commands.predict import models
 from digits.common import files, run_record
-from digits.common.errors import UserError
-from digits.common.stage import run_stage
+from digits.common.errors import UserError, exit_on_user_error
 from digits.common.types import Pixels
 from digits.data import download, idx
 
@@ -98,8 +96,8 @@ def main() -> None:
     rows = measure()
     files.write_json(report.SERVING, {"cpu": run_record.cpu(), "cores": os.cpu_count(), "rows": rows})
     report.update_readme()
-    print("\n".join(report.serving(files.read_json(report.SERVING))), file=sys.stdout)
+    print("\n".join(report.serving(files.read_json(report.SERVING))))
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

@@ -1,4 +1,4 @@
-"""How fast is Digits? Everything that is compared runs in turn, round after round, each in a process of its own.
+"""How fast is Digits? Everything that is compared runs in turn, round after round, each in a new process.
 
 Run it as `make bench` on an idle machine; it takes twenty-five minutes. It writes benchmarks/results.json and the
 tables of benchmarks/README.md.
@@ -27,8 +27,7 @@ import numpy as np
 import report
 from digits import params
 from digits.common import files, run_record
-from digits.common.errors import UserError
-from digits.common.stage import run_stage
+from digits.common.errors import UserError, exit_on_user_error
 from digits.data import catalogue, download, idx
 from digits.data.normalization import METHODS
 from digits.data.split import split
@@ -109,10 +108,10 @@ def pipelines(clone: Path, empty: Path, mnist: Path, values: Values) -> None:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Replace `old` in a file, which must have it."""
+    """Replace `old` in a file, which must have it once."""
     text = path.read_text()
-    if old not in text:
-        raise UserError(f"{path}: has no {old!r}, which the benchmark changes")
+    if text.count(old) != 1:
+        raise UserError(f"{path}: must have {old!r} once, which the benchmark changes")
     path.write_text(text.replace(old, new))
 
 
@@ -135,7 +134,7 @@ def sweeps(clone: Path, values: Values) -> None:
     edit(clone / "params.yaml", "train_size: 55000", f"train_size: {SHORT_SIZE}")
     started = time.perf_counter()
     for seed in range(report.SWEEP_SIZE):
-        edit(clone / "params.yaml", f"seed: {max(seed - 1, 0)}  ", f"seed: {seed}  ")
+        edit(clone / "params.yaml", f"  seed: {max(seed - 1, 0)}  ", f"  seed: {seed}  ")
         run(DVC, "repro", folder=clone)
     values["eight in turn"].append(time.perf_counter() - started)
     for workers in report.SWEEP_WORKERS:
@@ -176,14 +175,14 @@ def grow(raw: Path, times: int, clone: Path) -> None:
 
 def make_task(recipe: params.Recipe, raw: Path, path: Path) -> Task:
     """The arguments of `harness.Task` except the seed; writes the normalized training and test images to `path`."""
-    settings = params.load().normalize
-    normalize = METHODS[recipe.normalization]
+    settings = params.load()
+    sizes, normalize = settings.normalize, METHODS[recipe.normalization]
     (x_train, y_train), (x_test, y_test) = idx.read_train(raw), idx.read_test(raw)
-    train, _ = split(y_train, settings.train_size, settings.validation_size, settings.split_seed)
+    train, _ = split(y_train, sizes.train_size, sizes.validation_size, sizes.split_seed)
     files.write_arrays(
         path, x_train=normalize(x_train[train]), y_train=y_train[train], x_test=normalize(x_test), y_test=y_test
     )
-    return {"data": str(path), "recipe": recipe.model_dump()}
+    return {"data": str(path), "recipe": recipe.model_dump(), "threads": settings.train.threads}
 
 
 def prepare(folder: Path) -> Task:
@@ -229,10 +228,9 @@ def versions() -> dict[str, str]:
     return run_record.versions() | tools | {name: peers[name] for name in ("jax", "torch")}
 
 
-def save(path: Path, values: Values, pairs: Mapping[str, tuple[str, str]], **what: object) -> None:
-    """Write the results with the ratios of `pairs`, `what` was measured, and where; and the tables of the README."""
-    results = report.results(values, pairs) | what
-    results |= {
+def save(path: Path, values: Values, pairs: Mapping[str, tuple[str, str]]) -> None:
+    """Write the results with the ratios of `pairs`, and where they were measured; and the tables of the README."""
+    results = report.results(values, pairs) | {
         "cpu": run_record.cpu(),
         "cores": os.cpu_count(),
         "versions": versions(),
@@ -251,4 +249,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

@@ -15,22 +15,21 @@ import time
 from contextlib import chdir
 from pathlib import Path
 
-import git
 from mlflow.entities import Param
 
 import report
-from digits.apps.sweep import driver, grid
-from digits.apps.sweep.driver import Result
+from digits.commands.sweep import driver, grid
+from digits.commands.sweep.driver import Result
 from digits.common import files, run_record
-from digits.common.errors import UserError
-from digits.common.stage import run_stage
+from digits.common.errors import UserError, exit_on_user_error
+from digits.common.git import git
 from digits.tracking import store
-from digits.tracking.run import STATE_TAG, flatten
+from digits.tracking.run_content import STATE_TAG, flatten
 
 TASKS = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 PART = TASKS // 10  # tasks per row of the table
 WORKERS = 2
-NOBODY = git.Actor("Benchmark", "benchmark@localhost")
+NOBODY = ("-c", "user.name=Benchmark", "-c", "user.email=benchmark@localhost")
 
 RESULTS = report.ROOT / "benchmarks/sweep_growth.json"
 
@@ -52,10 +51,10 @@ def make_repository(folder: Path) -> None:
     (folder / "dvc.yaml").write_text(PIPELINE)
     (folder / "states").write_text("".join(json.dumps({"state": f"{number}"}) + "\n" for number in range(TASKS)))
     (folder / ".gitignore").write_text("__pycache__/\n*.db*\n/.digits/\n")
-    repository = git.Repo.init(folder)
+    git("init", "--quiet")
     subprocess.run([Path(sys.executable).with_name("dvc"), "init", "--quiet"], check=True)
-    repository.git.add("--all")
-    repository.index.commit("Do no work", author=NOBODY, committer=NOBODY)
+    git("add", "--all")
+    git(*NOBODY, "commit", "--quiet", "--message", "Do no work")
 
 
 def make_runs(tags: dict[str, str], configurations: list[grid.Configuration]) -> None:
@@ -96,7 +95,7 @@ def look_up() -> float:
     """The wall time (s) of a sweep whose configurations all have runs."""
     os.environ["MLFLOW_TRACKING_URI"] = "sqlite:///known.db"
     configurations = grid.make([], TASKS)
-    make_runs({"mlflow.source.git.commit": git.Repo().head.commit.hexsha, "git.dirty": "false"}, configurations)
+    make_runs({"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git.dirty": "false"}, configurations)
     started = time.perf_counter()
     driver.sweep(configurations, on_result=lambda _: None)
     return time.perf_counter() - started
@@ -117,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

@@ -1,39 +1,35 @@
 """Stage evaluate: the saved model scored on the raw test images, once; metrics and plots in reports/."""
 
-from pathlib import Path
-
-from digits.common import files
-from digits.common.stage import run_stage
+from digits import model
+from digits.common import files, paths
+from digits.common.errors import exit_on_user_error
 from digits.data import download, idx
-from digits.model import tensorflow_setup
-
-RAW, REPORTS = Path("data/raw"), Path("reports")
+from digits.evaluation import calibration, metrics
+from digits.model import architectures, inference, keras_file
+from digits.plots import evaluation as plots
 
 
 def main() -> None:
-    """Score the model that ships, as it ships."""
-    tensorflow_setup.configure(num_threads=1)
-    from digits.evaluation import calibration, metrics
-    from digits.model import architectures, inference, keras_file
-    from digits.plots import evaluation as plots
-
-    metadata = files.read_json(RAW / download.METADATA)
-    images, labels = idx.read_test(RAW)
-    model = keras_file.load(Path("data/model.keras"))
-    probabilities = inference.predict(model, images)
+    """Score the saved model on raw pixels."""
+    model.set_threads(intra_op_threads=1)
+    metadata = files.read_json(paths.RAW / download.METADATA)
+    images, labels = idx.read_test(paths.RAW)
+    classifier = keras_file.load(paths.MODEL)
+    probabilities = inference.predict(classifier, images)
     predictions = metrics.predictions(labels, probabilities)
-    temperature = architectures.temperature(model)
+    temperature = architectures.read_temperature(classifier)
 
-    files.write_arrays(Path("data/probabilities.npz"), probabilities=probabilities)
-    files.write_csv(Path("data/predictions.csv"), predictions.to_dict("list"))
+    files.write_arrays(paths.PROBABILITIES, probabilities=probabilities)
+    files.write_csv(paths.PREDICTIONS, predictions.to_dict("list"))
     scores = metrics.scores(labels, probabilities, temperature)
-    about = {"temperature": temperature, "parameters": model.count_params()}
-    files.write_json(REPORTS / "metrics.json", {"dataset": metadata["name"], **scores, **about})
-    plots.save_confusion(REPORTS / "evaluation/confusion.png", predictions, metadata)
-    plots.save_errors(REPORTS / "evaluation/errors.png", images, metrics.errors(predictions), metadata)
-    plots.save_calibration(REPORTS / "evaluation/calibration.png", calibration.bins(labels, probabilities), metadata)
-    plots.save_abstention(REPORTS / "evaluation/abstention.png", calibration.abstention(predictions), metadata)
+    about = {"temperature": temperature, "parameters": classifier.count_params()}
+    files.write_json(paths.METRICS, {"dataset": metadata["name"], **scores, **about})
+    folder = paths.EVALUATION_PLOTS
+    plots.save_confusion(folder / "confusion.png", predictions, metadata)
+    plots.save_errors(folder / "errors.png", images, metrics.errors(predictions), metadata)
+    plots.save_calibration(folder / "calibration.png", calibration.reliability_bins(labels, probabilities), metadata)
+    plots.save_abstention(folder / "abstention.png", calibration.risk_coverage(predictions), metadata)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

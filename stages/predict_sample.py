@@ -1,27 +1,22 @@
 """Stage predict_sample: what is test image 1000? The answer in reports/prediction.json, with a plot."""
 
-from pathlib import Path
-
 from digits import params
-from digits.common import files
-from digits.common.errors import UserError
-from digits.common.stage import run_stage
+from digits.common import files, paths
+from digits.common.errors import UserError, exit_on_user_error
 from digits.data import download, idx
 from digits.plots import evaluation as plots
-
-RAW = Path("data/raw")
 
 
 def main() -> None:
     """Look up one test image in the probabilities that evaluate wrote."""
     index = params.load().predict_sample.index
-    metadata = files.read_json(RAW / download.METADATA)
-    images, labels = idx.read_test(RAW)
+    metadata = files.read_json(paths.RAW / download.METADATA)
+    images, labels = idx.read_test(paths.RAW)
     if not 0 <= index < len(labels):
         allowed = f"must be from 0 to {len(labels) - 1}, the test images of {metadata['title']}"
         raise UserError(f"params.yaml: predict_sample.index: {allowed}, got {index}")
 
-    (probabilities,) = files.read_arrays(Path("data/probabilities.npz"), "probabilities")
+    (probabilities,) = files.read_arrays(paths.PROBABILITIES, "probabilities")
     row = probabilities[index]
     label, prediction = int(labels[index]), int(row.argmax())
     answer = {
@@ -30,11 +25,11 @@ def main() -> None:
         "prediction": prediction,
         "probabilities": [round(float(probability), 6) for probability in row],
     }
-    files.write_json(Path("reports/prediction.json"), answer)
-    files.write_csv(Path("data/sample.csv"), {"class": metadata["classes"], "probability": row})
-    plots.save_prediction(Path("reports/prediction.png"), images[index], row, label, index, metadata)
+    files.write_json(paths.PREDICTION, answer)
+    files.write_csv(paths.SAMPLE, {"class": metadata["classes"], "probability": row})
+    plots.save_prediction(paths.PREDICTION_PLOT, images[index], row, label, index, metadata)
     print(f"Test image {index}: predicted {prediction}, labelled {label}")
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

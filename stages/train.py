@@ -4,39 +4,37 @@ import time
 from pathlib import Path
 
 from digits import params
-from digits.common import files, run_record
-from digits.common.stage import run_stage
-from digits.training import execution
+from digits.common import files, paths, run_record
+from digits.common.errors import exit_on_user_error
+from digits.model import architectures, inference, keras_file
+from digits.training import trainer
 from digits.training.checkpoint import Checkpoint
-from digits.training.progress import progress_bar
-
-DATA, MODEL = Path("data/normalized.npz"), Path("data/model.keras")
+from digits.training.temperature import fit_temperature
 
 
 def main() -> None:
     """Train on the normalized images; save the model with its normalization inside."""
     settings = params.load()
-    recipe, seed = settings.recipe, settings.train.seed
-    execution.configure(recipe)
-    from digits.model import architectures, inference, keras_file  # these import Keras, so TensorFlow comes first
-    from digits.training import loop
-    from digits.training.temperature import fit_temperature
+    recipe, seed, threads = settings.recipe, settings.train.seed, settings.train.threads
+    trainer.configure(recipe, threads)
 
-    x_train, y_train = files.read_arrays(DATA, "x_train", "y_train")
-    x_val, y_val = files.read_arrays(DATA, "x_val", "y_val")
+    x_train, y_train, x_val, y_val = files.read_arrays(paths.NORMALIZED, "x_train", "y_train", "x_val", "y_val")
     network = architectures.build(recipe, seed)
-    checkpoint = Checkpoint.for_run({"seed": seed, **recipe.model_dump(mode="json")}, DATA, Path(__file__))
-    splits = loop.as_tensors(x_train, y_train), loop.as_tensors(x_val, y_val)
-    with progress_bar(recipe.epochs) as show:
-        history = loop.fit(network, recipe, seed, *splits, on_epoch_end=show, checkpoint=checkpoint)
+    identity = {"seed": seed, "threads": threads, **recipe.model_dump(mode="json")}
+    checkpoint = Checkpoint.for_run(identity, paths.NORMALIZED, Path(__file__))
+    splits = (x_train, y_train), (x_val, y_val)
+    with trainer.progress_bar(recipe.epochs) as show:
+        history = trainer.fit(network, recipe, seed, threads, *splits, on_epoch_end=show, checkpoint=checkpoint)
+
     seconds = history[-1]["seconds"]
     columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
-    files.write_csv(Path("reports/history.csv"), columns)
+    files.write_csv(paths.HISTORY, columns)
     temperature = fit_temperature(inference.predict(network, x_val), y_val)
-    keras_file.save(architectures.shipped(network, recipe.normalization, temperature), MODEL)
-    run_record.save(MODEL, time.time() - seconds, seconds)
+    model = architectures.with_calibrated_softmax(network, recipe.normalization, temperature)
+    keras_file.save(model, paths.MODEL)
+    run_record.save(paths.MODEL, time.time() - seconds, seconds)
     checkpoint.remove()
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    exit_on_user_error(main)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import ROOT
+from helpers.sandbox import ROOT
 
 PIP = """#!/bin/sh
 for argument; do last=$argument; done

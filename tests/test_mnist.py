@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import ROOT, STAGES, Sandbox, make_sandbox
+from helpers.sandbox import ROOT, STAGES, Sandbox, make_sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mnist")]
 

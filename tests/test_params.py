@@ -14,6 +14,7 @@ from digits import params
 from digits.common.errors import UserError
 from digits.data.catalogue import CATALOGUE
 from digits.params import Cnn, Mlp
+from helpers.sandbox import NOISE
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(params.__file__).parents[1]
@@ -83,20 +84,17 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
         ("recipes.tutorial.weight_decay", -0.1, "must be greater than or equal to 0, got -0.1"),
         ("recipes.tutorial.label_smoothing", 1.0, "must be less than 1, got 1.0"),
         ("recipes.tutorial.members", 0, "must be greater than 0, got 0"),
-        ("recipes.tutorial.optimizer", "lion", "must be 'adam' or 'sgd', got 'lion'"),
         ("recipes.tutorial.learning_rate", 0, "must be greater than 0, got 0"),
         ("recipes.tutorial.learning_rate", float("nan"), "must be a finite number, got nan"),
         ("recipes.tutorial.batch_size", -3, "must be greater than 0, got -3"),
         ("recipes.tutorial.epochs", 0, "must be greater than 0, got 0"),
-        ("recipes.tutorial.xla", 1, "must be a valid boolean, got 1"),
         ("recipes.cnn.blocks", 32, "must be a valid tuple, got 32"),
         ("recipes.cnn.blocks", [], "must be one to three lists, none of them empty, got []"),
         ("recipes.cnn.blocks", [[8], []], "must be one to three lists, none of them empty, got [[8], []]"),
         ("recipes.cnn.blocks", [8], "must be a valid tuple, got 8"),
         ("recipes.cnn.blocks", [[8], [8, 0]], "must be greater than 0, got 0"),
         ("recipes.cnn.blocks", [[8]] * 4, "must be one to three lists, none of them empty, got [[8], [8], [8], [8]]"),
-        ("recipes.cnn.batch_norm", 1, "must be a valid boolean, got 1"),
-        ("recipes.tutorial.threads", 5000, "must be less than or equal to 1024, got 5000"),
+        ("train.threads", 5000, "must be less than or equal to 1024, got 5000"),
     ],
 )
 def test_wrong_value_is_refused(
@@ -124,11 +122,11 @@ def test_every_fault_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
         "fetch: must be a mapping, got 'mnist'",
         "predict_sample: is missing",
         "recipe: is not a known key; allowed here: fetch, normalize, train, predict_sample, recipes",
-        "recipes.tutorial.augmentation.noise: is not a known key; allowed here: rotation, scale, shear, shift, elastic",
+        "recipes.tutorial.augmentation.noise: is not a known key; allowed here: rotation, scale, shear, shift",
         "recipes.tutorial.augmentation.shift: is missing",
         f"recipes.tutorial.epoch: is not a known key; allowed here: {keys}",
         "recipes.tutorial.epochs: is missing",
-        "train.momentum: is not a known key; allowed here: recipe, seed",
+        "train.momentum: is not a known key; allowed here: recipe, seed, threads",
     ]
 
 
@@ -141,10 +139,8 @@ def test_recipe_has_the_keys_of_its_architecture(tmp_path: Path, content: dict[s
     content["recipes"]["tutorial"]["architecture"] = "cnn"
     known = ", ".join(Cnn.model_fields)
     assert sorted(complaints(tmp_path, content)) == [
-        "recipes.tutorial.batch_norm: is missing",
         "recipes.tutorial.blocks: is missing",
         f"recipes.tutorial.hidden: is not a known key; allowed here: {known}",
-        f"recipes.tutorial.xla: is not a known key; allowed here: {known}",
     ]
 
 
@@ -216,7 +212,7 @@ def stages_with_params() -> list[str]:
 
 
 def test_most_stages_have_params() -> None:
-    assert stages_with_params() == ["fetch", "normalize", "predict_sample", "train"]
+    assert stages_with_params() == ["fetch", "normalize", "predict_sample", "report", "train"]
 
 
 @pytest.mark.parametrize("stage", stages_with_params())
@@ -228,13 +224,13 @@ def test_stage_refuses_wrong_params_first(tmp_path: Path, content: dict[str, Any
     lines = ended.stderr.splitlines()
     imported = [line for line in lines if line.startswith("import time:")]
     assert ended.returncode == 1
-    assert [line for line in lines if line not in imported] == [
+    assert [line for line in lines if line not in imported and not NOISE.match(line)] == [
         "params.yaml: recipes.tutorial.batch_size: must be greater than 0, got -3"
     ]
     assert ended.stdout == ""
     modules = {line.split("|")[-1].strip() for line in imported}
     assert "digits.params" in modules
-    assert not modules & {"tensorflow", "keras", "mlflow"}
+    assert not modules & ({"mlflow"} if stage == "train" else {"tensorflow", "keras", "mlflow"})
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
@@ -247,3 +243,10 @@ def test_params_can_be_checked_alone(tmp_path: Path, content: dict[str, Any]) ->
     ended = run(tmp_path, "-m", "digits.params")
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == "params.yaml: train.seed: must be greater than or equal to 0, got -1"
+
+
+def test_recipes_share_no_mapping() -> None:
+    """`dvc exp run -S recipes.cnn_fast.augmentation.rotation=5` would change every recipe that shares it."""
+    recipes = YAML().load(ROOT / "params.yaml")["recipes"]
+    nested = [id(value) for recipe in recipes.values() for value in recipe.values() if isinstance(value, dict)]
+    assert len(nested) == len(recipes) == len(set(nested))

@@ -4,32 +4,27 @@ import tempfile
 from pathlib import Path
 
 from digits.common import files
+from digits.model import architectures, inference
 from digits.params import RECIPES
-from digits.training import execution
+from digits.training import trainer
 from digits.training.checkpoint import Checkpoint
 from harness import EpochTimer, Task
 
 task = Task.from_argv()
 recipe = RECIPES[task.recipe.architecture].model_validate(vars(task.recipe))
-execution.configure(recipe)
-
-import tensorflow as tf  # noqa: E402, once it is configured
-
-from digits.model import architectures, inference  # noqa: E402
-from digits.training import loop  # noqa: E402
-
-tf.zeros(())  # starts the runtime, as the other libraries start theirs when they load the data
-
+trainer.configure(recipe, task.threads)
 x_train, y_train, x_test, y_test = files.read_arrays(Path(task.data), "x_train", "y_train", "x_test", "y_test")
+trainer.as_tensors((x_train[:1], y_train[:1]))  # starts the runtime, as the other libraries do when they load the data
 
 with tempfile.TemporaryDirectory() as folder:
     timer = EpochTimer()
     network = architectures.build(recipe, task.seed)
-    loop.fit(
+    trainer.fit(
         network,
         recipe,
         task.seed,
-        loop.as_tensors(x_train, y_train),
+        task.threads,
+        (x_train, y_train),
         on_epoch_end=lambda _: timer.end_epoch(),
         checkpoint=Checkpoint(Path(folder, "checkpoint.npz")),
     )

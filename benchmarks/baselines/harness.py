@@ -1,4 +1,4 @@
-"""What the baselines share: the task, given as JSON in the first argument, and the times of the epochs."""
+"""Shared by the baselines: the task, given as JSON in the first argument, and the times of the epochs."""
 
 import gc
 import json
@@ -20,11 +20,13 @@ class Task:
     Attributes:
         data: an .npz with `x_train` and `x_test`, float32 (n, 28, 28), and `y_train` and `y_test`, uint8 (n,).
         recipe: of params.yaml, with its values as attributes.
+        threads: of the library, where it lets them be set.
         seed: of the weights and the order.
     """
 
     data: str
     recipe: SimpleNamespace
+    threads: int
     seed: int
 
     @classmethod

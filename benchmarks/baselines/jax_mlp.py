@@ -1,4 +1,4 @@
-"""What the baselines in JAX share: resident data, the network, Adam written out."""
+"""Shared by the baselines in JAX: resident data, the network, Adam written out."""
 
 from typing import Any
 

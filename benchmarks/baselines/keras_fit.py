@@ -1,11 +1,10 @@
 """The tutorial's `model.fit`. Unseeded, like the tutorial: a seed would give every epoch the same order."""
 
+import tensorflow as tf
+
 from harness import EpochTimer, Task
 
 task = Task.from_argv()
-
-import tensorflow as tf  # noqa: E402
-
 tf.zeros(())  # starts the runtime, as the other libraries start theirs when they load the data
 x_train, y_train, x_test, y_test = task.arrays("x_train", "y_train", "x_test", "y_test")
 

@@ -5,15 +5,16 @@ Three forward, three backward for the weights and two for the layers below. Anot
 
 from itertools import pairwise
 
-from digits.model import tensorflow_setup
+from digits import model  # sets TensorFlow up
+
+# isort: split
+import numpy as np
+import tensorflow as tf
+
 from harness import EpochTimer, Task
 
 task = Task.from_argv()
-tensorflow_setup.configure(task.recipe.threads)
-
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402, once it is configured
-
+model.set_threads(task.threads)
 (images,) = task.arrays("x_train")
 resident = tf.constant(images.reshape(len(images), -1))
 rows = len(images)

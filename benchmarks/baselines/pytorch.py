@@ -8,7 +8,7 @@ from harness import EpochTimer, Task
 
 task = Task.from_argv()
 torch.set_flush_denormal(True)
-torch.set_num_threads(task.recipe.threads)
+torch.set_num_threads(task.threads)
 torch.manual_seed(task.seed)
 x_train, y_train, x_test, y_test = (
     torch.from_numpy(array) for array in task.arrays("x_train", "y_train", "x_test", "y_test")

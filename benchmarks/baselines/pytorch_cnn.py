@@ -8,11 +8,10 @@ from torch.nn import functional
 
 from harness import EpochTimer, Task
 
-KNOTS = 7
 task = Task.from_argv()
 recipe = task.recipe
 torch.set_flush_denormal(True)
-torch.set_num_threads(recipe.threads)
+torch.set_num_threads(task.threads)
 torch.manual_seed(task.seed)
 x_train, y_train, x_test, y_test = (
     torch.from_numpy(array) for array in task.arrays("x_train", "y_train", "x_test", "y_test")
@@ -29,10 +28,8 @@ def make_network() -> torch.nn.Sequential:
             layers.append(torch.nn.MaxPool2d(2))
         widths = [widths[-1], *block]
         for before, width in pairwise(widths):
-            layers.append(torch.nn.Conv2d(before, width, 3, padding="same", bias=not recipe.batch_norm))
-            if recipe.batch_norm:
-                layers.append(torch.nn.BatchNorm2d(width))
-            layers.append(torch.nn.ReLU(inplace=True))
+            convolution = torch.nn.Conv2d(before, width, 3, padding="same", bias=False)
+            layers += [convolution, torch.nn.BatchNorm2d(width), torch.nn.ReLU(inplace=True)]
     layers += [torch.nn.AdaptiveMaxPool2d(1), torch.nn.Flatten(), torch.nn.Linear(widths[-1], 10)]
     return torch.nn.Sequential(*layers).to(memory_format=torch.channels_last)
 
@@ -54,10 +51,6 @@ def augment(images: torch.Tensor) -> torch.Tensor:
         torch.stack([(shear * cos - sin) * wide, cos * high, down], 1),
     ]
     grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    if limits["elastic"]:
-        knots = torch.randn(count, 2, KNOTS, KNOTS) * limits["elastic"] / 14
-        smooth = functional.interpolate(knots, size=(28, 28), mode="bicubic", align_corners=True)
-        grid = grid + smooth.permute(0, 2, 3, 1)
     return functional.grid_sample(images, grid, align_corners=False)
 
 

@@ -19,8 +19,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from digits.common.errors import UserError
-from digits.common.stage import run_stage
+from digits.common.errors import UserError, exit_on_user_error
 from digits.common.types import IMAGE_SIDE
 from digits.data.catalogue import CATALOGUE
 
@@ -31,19 +30,19 @@ def _in_catalogue(name: str) -> str:
     return name
 
 
-def _one_to_three(blocks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+def _check_blocks(blocks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
     if not 1 <= len(blocks) <= 3 or not all(blocks):
         raise ValueError("must be one to three lists, none of them empty")
     return blocks
 
 
 Count = Annotated[int, Field(gt=0)]
-# DVC reads `recipes.${train.recipe}` as a path of keys, and a sweep's grid takes other names for numbers or lists.
-Name = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
+# DVC reads `recipes.${train.recipe}` as a path of keys, and Hydra would read `1e5` as a number.
+RecipeName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
-Share = Annotated[float, Field(ge=0, lt=1)]
-Location = tuple[int | str, ...]  # of a fault, as pydantic has it
-Widths = Annotated[tuple[Count, ...], Strict(False)]  # YAML has lists, not tuples, so only the outer type is lenient
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Location = tuple[int | str, ...]  # of an error, as pydantic has it
+Widths = Annotated[tuple[Count, ...], Strict(False)]  # accept a list for the tuple; its items stay strict
 
 
 class Section(BaseModel):
@@ -67,10 +66,11 @@ class Normalize(Section):
 
 
 class Train(Section):
-    """Which recipe to follow, and the seed."""
+    """Which recipe to follow, the seed, and TensorFlow's threads."""
 
-    recipe: Name
+    recipe: RecipeName
     seed: Seed
+    threads: Annotated[int, Field(gt=0, le=1024)]
 
 
 class PredictSample(Section):
@@ -83,12 +83,13 @@ class Augmentation(Section):
     """How far an image may be changed each time the network sees it; see `digits.training.augmentation`."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
-    scale: Share
-    shear: Share
+    scale: Fraction
+    shear: Fraction
     shift: Annotated[float, Field(ge=0, le=IMAGE_SIDE)]
-    elastic: Annotated[float, Field(ge=0, le=IMAGE_SIDE)]
 
-    def __bool__(self) -> bool:
+    @property
+    def is_active(self) -> bool:
+        """Whether images are changed at all."""
         return any(self.model_dump().values())
 
 
@@ -97,7 +98,6 @@ class _Recipe(Section):
 
     normalization: Literal["l2", "minmax"]
     augmentation: Augmentation
-    optimizer: Literal["adam", "sgd"]
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
     weight_decay: Annotated[float, Field(ge=0)]
@@ -105,12 +105,11 @@ class _Recipe(Section):
     batch_size: Count
     epochs: Count
     members: Annotated[int, Field(gt=0, le=100)]
-    threads: Annotated[int, Field(gt=0, le=1024)]
 
     @field_validator("augmentation")
     @classmethod
     def _augmentation_needs_minmax(cls, value: Augmentation, info: ValidationInfo) -> Augmentation:
-        if value and info.data.get("normalization") == "l2":
+        if value.is_active and info.data.get("normalization") == "l2":
             raise ValueError("must be all 0 with normalization l2, which depends on the whole image; use minmax")
         return value
 
@@ -120,15 +119,13 @@ class Mlp(_Recipe):
 
     architecture: Literal["mlp"]
     hidden: Widths
-    xla: bool
 
 
 class Cnn(_Recipe):
     """Convolutions in blocks."""
 
     architecture: Literal["cnn"]
-    blocks: Annotated[tuple[Widths, ...], Strict(False), AfterValidator(_one_to_three)]
-    batch_norm: bool
+    blocks: Annotated[tuple[Widths, ...], Strict(False), AfterValidator(_check_blocks)]
 
 
 Recipe = Mlp | Cnn
@@ -142,7 +139,7 @@ class Params(Section):
     normalize: Normalize
     train: Train
     predict_sample: PredictSample
-    recipes: Annotated[Mapping[Name, Annotated[Recipe, Field(discriminator="architecture")]], Field(min_length=1)]
+    recipes: Annotated[Mapping[RecipeName, Annotated[Recipe, Field(discriminator="architecture")]], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _recipe_exists(self) -> "Params":
@@ -160,7 +157,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check `path`.
 
     Raises:
-        UserError: one line for each fault.
+        UserError: one line for each error.
     """
     try:
         content = YAML(typ="safe").load(path)
@@ -169,26 +166,26 @@ def load(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise UserError("\n".join(f"{path}: {_line(fault)}" for fault in error.errors())) from error
+        raise UserError("\n".join(f"{path}: {_format_error(one)}" for one in error.errors())) from error
 
 
-def _line(fault: ErrorDetails) -> str:
-    """One fault as `key: what is allowed, got what`."""
-    where, value = _dotted(fault["loc"]), fault["input"]
-    match fault["type"]:
+def _format_error(error: ErrorDetails) -> str:
+    """One error as `key: what is allowed, got what`."""
+    where, value = _dotted(error["loc"]), error["input"]
+    match error["type"]:
         case "missing":
             return f"{where}: is missing"
         case "union_tag_not_found":
             return f"{where}.architecture: is missing"
         case "extra_forbidden":
-            return f"{where}: is not a known key; allowed here: {', '.join(_known_keys(fault['loc'][:-1]))}"
+            return f"{where}: is not a known key; allowed here: {', '.join(_known_keys(error['loc'][:-1]))}"
         case "union_tag_invalid":
-            where, value = f"{where}.architecture", fault["ctx"]["tag"]
+            where, value = f"{where}.architecture", error["ctx"]["tag"]
             allowed = f"must be {' or '.join(map(repr, RECIPES))}"
         case "value_error" if not where:
-            return str(fault["ctx"]["error"])
+            return str(error["ctx"]["error"])
         case "value_error":
-            allowed = str(fault["ctx"]["error"])
+            allowed = str(error["ctx"]["error"])
         case "string_pattern_mismatch":
             allowed = "must be a letter, then letters, digits, - or _"
         case "too_short":
@@ -196,7 +193,7 @@ def _line(fault: ErrorDetails) -> str:
         case "model_type" | "model_attributes_type":
             allowed = "must be a mapping"
         case _:
-            allowed = fault["msg"].replace("Input should", "must").replace("String should", "must")
+            allowed = error["msg"].replace("Input should", "must").replace("String should", "must")
     return f"{where or 'the file'}: {allowed}, got {value!r:.80}"
 
 
@@ -215,4 +212,4 @@ def _known_keys(location: Location) -> list[str]:
 
 
 if __name__ == "__main__":
-    run_stage(load)
+    exit_on_user_error(load)

@@ -1,4 +1,4 @@
-"""The figures in the documents are those of the benchmarks. How fast it is, no test asks."""
+"""The figures in the documents are those of the benchmarks. No test measures speed."""
 
 import json
 from collections import defaultdict
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import report
-from sandbox import ROOT
+from helpers.sandbox import ROOT
 
 README = (ROOT / "README.md").read_text()
 

@@ -18,7 +18,7 @@ from digits.common import files
 from digits.common.errors import UserError
 from digits.data import download, idx
 from digits.data.catalogue import CATALOGUE, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Dataset
-from factories import encode_idx, gzipped
+from helpers.factories import encode_idx, gzipped
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: nothing listens

@@ -8,7 +8,7 @@ import pytest
 from digits.common.errors import UserError
 from digits.data import idx
 from digits.data.catalogue import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
-from factories import encode_idx, gzipped
+from helpers.factories import encode_idx, gzipped
 
 TWO_IMAGES = bytes([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(range(256)) * 6 + bytes(32)
 THREE_LABELS = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9])

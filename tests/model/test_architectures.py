@@ -8,8 +8,9 @@ from scipy.special import softmax
 
 from digits.common.types import Pixels
 from digits.data import normalization
+from digits.model import architectures, inference
 from digits.params import Recipe
-from recipes import cnn, tutorial
+from helpers.recipes import cnn, tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -17,33 +18,29 @@ METHODS = ["l2", "minmax"]
 
 
 def test_model_is_the_tutorials(pixels: Pixels) -> None:
-    from digits.model import architectures, inference
 
     network = architectures.build(tutorial(), seed=0)
     assert network.count_params() == (784 + 1) * 128 + (128 + 1) * 128 + (128 + 1) * 10
     dense = [layer for layer in network.layers if layer.get_config().get("units")]
     assert [layer.units for layer in dense] == [128, 128, 10]
     assert [layer.get_config()["activation"] for layer in dense] == ["relu", "relu", "linear"]
-    model = architectures.shipped(network, "l2", temperature=1)
+    model = architectures.with_calibrated_softmax(network, "l2", temperature=1)
     assert model.layers[-1].name == "probabilities"
     np.testing.assert_allclose(inference.predict(model, pixels).sum(axis=1), 1, atol=1e-6)
 
 
 def test_hidden_layers_are_the_recipes() -> None:
-    from digits.model import architectures
 
     assert architectures.build(tutorial(hidden=(7, 5)), seed=0).count_params() == 785 * 7 + 8 * 5 + 6 * 10
     assert architectures.build(tutorial(hidden=()), seed=0).count_params() == 785 * 10
 
 
 def test_blocks_are_the_recipes(pixels: Pixels) -> None:
-    """Five convolutions of 3 x 3 with biases over four pixels per place, and ten classes over the last width."""
-    from digits.model import architectures, inference
-
-    network = architectures.build(cnn(blocks=((32, 32, 48), (64, 64)), batch_norm=False), seed=0)
+    """Five convolutions of 3 x 3 over four pixels per place, normalized, and ten classes over the last width."""
+    network = architectures.build(cnn(blocks=((32, 32, 48), (64, 64))), seed=0)
     widths = (4, 32, 32, 48, 64, 64)
-    convolutions = sum((9 * before + 1) * width for before, width in itertools.pairwise(widths))
-    assert network.count_params() == convolutions + (64 + 1) * 10 == 89594
+    convolutions = sum((9 * before + 4) * width for before, width in itertools.pairwise(widths))
+    assert network.count_params() == convolutions + (64 + 1) * 10 == 90314
     sides = [layer.output.shape[1] for layer in network.layers if "conv" in layer.name]
     assert sides == [14, 14, 14, 7, 7]
     assert inference.predict(network, normalization.minmax(pixels)).shape == (len(pixels), 10)
@@ -51,9 +48,7 @@ def test_blocks_are_the_recipes(pixels: Pixels) -> None:
 
 def test_batch_norm_takes_the_place_of_biases() -> None:
     """Scale, offset, mean and variance for each channel, between a convolution and its relu."""
-    from digits.model import architectures
-
-    network = architectures.build(cnn(blocks=((4, 8), (8,)), batch_norm=True), seed=0)
+    network = architectures.build(cnn(blocks=((4, 8), (8,))), seed=0)
     kernels = 9 * (4 * 4 + 4 * 8 + 8 * 8)
     assert network.count_params() == kernels + 4 * (4 + 8 + 8) + (8 + 1) * 10
     names = [layer.name for layer in network.layers if layer.name.endswith("1_2")]
@@ -61,7 +56,6 @@ def test_batch_norm_takes_the_place_of_biases() -> None:
 
 
 def test_patches_hold_neighbouring_pixels() -> None:
-    from digits.model import architectures
 
     network = architectures.build(cnn(), seed=0)
     patches = np.arange(784, dtype=np.float32).reshape(1, 28, 28)
@@ -71,7 +65,6 @@ def test_patches_hold_neighbouring_pixels() -> None:
 
 
 def test_ensemble_averages_the_logits_of_its_members(pixels: Pixels) -> None:
-    from digits.model import architectures, inference
 
     ensemble = architectures.build(cnn(members=3), seed=0)
     members = architectures.members(ensemble)
@@ -82,7 +75,6 @@ def test_ensemble_averages_the_logits_of_its_members(pixels: Pixels) -> None:
 
 
 def test_network_of_one_member_is_its_own() -> None:
-    from digits.model import architectures
 
     network = architectures.build(cnn(), seed=0)
     assert architectures.members(network) == [network]
@@ -90,7 +82,6 @@ def test_network_of_one_member_is_its_own() -> None:
 
 @pytest.mark.parametrize("recipe", [tutorial(), cnn(), cnn(members=2)], ids=["mlp", "cnn", "ensemble"])
 def test_first_weights_follow_the_seed(recipe: Recipe) -> None:
-    from digits.model import architectures
 
     first, again, other = (architectures.build(recipe, seed).get_weights()[0] for seed in (0, 0, 1))
     assert (first == again).all()
@@ -99,7 +90,6 @@ def test_first_weights_follow_the_seed(recipe: Recipe) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_layer_normalizes_as_numpy_does(pixels: Pixels, method: str) -> None:
-    from digits.model import architectures
 
     layer = architectures.NORMALIZATIONS[method]()
     expected = normalization.METHODS[method](pixels)
@@ -107,7 +97,6 @@ def test_layer_normalizes_as_numpy_does(pixels: Pixels, method: str) -> None:
 
 
 def test_every_method_has_a_layer() -> None:
-    from digits.model import architectures
 
     assert list(architectures.NORMALIZATIONS) == list(normalization.METHODS) == METHODS
 
@@ -115,11 +104,9 @@ def test_every_method_has_a_layer() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_model_that_ships_takes_raw_pixels(pixels: Pixels, method: str) -> None:
     """It predicts for raw pixels what the network predicts for normalized ones."""
-    from digits.model import architectures, inference
-
     network = architectures.build(tutorial(), seed=0)
     expected = softmax(inference.predict(network, normalization.METHODS[method](pixels)) / 1.6, axis=1)
-    model = architectures.shipped(network, method, temperature=1.6)
+    model = architectures.with_calibrated_softmax(network, method, temperature=1.6)
     np.testing.assert_allclose(inference.predict(model, pixels), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01, "the network tells the images apart"
 
@@ -127,26 +114,23 @@ def test_model_that_ships_takes_raw_pixels(pixels: Pixels, method: str) -> None:
 @pytest.mark.parametrize("fitted", [0.2005, 1.0, 1.6, 4.9999])
 def test_temperature_is_read_back(fitted: float) -> None:
     """The model has its inverse, which is not exact."""
-    from digits.model import architectures
-
     network = architectures.build(tutorial(), seed=0)
-    assert architectures.temperature(architectures.shipped(network, "l2", fitted)) == fitted
+    assert architectures.read_temperature(architectures.with_calibrated_softmax(network, "l2", fitted)) == fitted
 
 
 def test_doubled_normalization_would_be_seen(pixels: Pixels) -> None:
     """The tolerance above is fine enough; l2 of l2 is l2, so only minmax can show it."""
-    from digits.model import architectures, inference
-
     network = architectures.build(tutorial(), seed=0)
     once = softmax(inference.predict(network, normalization.minmax(pixels)), axis=1)
-    twice = inference.predict(architectures.shipped(network, "minmax", temperature=1), normalization.minmax(pixels))
+    twice = inference.predict(
+        architectures.with_calibrated_softmax(network, "minmax", temperature=1), normalization.minmax(pixels)
+    )
     assert np.abs(once - twice).max() > 0.01
 
 
 def test_models_probabilities_are_float32(pixels: Pixels) -> None:
-    from digits.model import architectures, inference
 
-    model = architectures.shipped(architectures.build(tutorial(), seed=0), "l2", temperature=1)
+    model = architectures.with_calibrated_softmax(architectures.build(tutorial(), seed=0), "l2", temperature=1)
     assert model.input_shape == (None, 28, 28)
     assert model.output_shape == (None, 10)
     assert inference.predict(model, pixels).dtype == np.float32

@@ -7,20 +7,22 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 
 from digits.common.types import Pixels
-from recipes import tutorial
+from digits.model import architectures, inference, keras_file
+from helpers.recipes import tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 def save(path: Path, seed: int = 0, method: str = "l2") -> bytes:
     """The bytes of a model's file."""
-    from digits.model import architectures, keras_file
-
-    keras_file.save(architectures.shipped(architectures.build(tutorial(), seed), method, temperature=1), path)
+    keras_file.save(
+        architectures.with_calibrated_softmax(architectures.build(tutorial(), seed), method, temperature=1), path
+    )
     return path.read_bytes()
 
 
@@ -46,8 +48,6 @@ def test_file_depends_on_the_content_alone(tmp_path: Path, monkeypatch: pytest.M
 
 def test_clock_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras itself writes the date that the test above sets."""
-    from digits.model import architectures
-
     model = architectures.build(tutorial(), seed=0)
     set_clock(monkeypatch, 2001)
     model.save(tmp_path / "model.keras")
@@ -58,9 +58,8 @@ def test_clock_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("method", ["l2", "minmax"])
 def test_loaded_model_predicts_the_same_bits(tmp_path: Path, pixels: Pixels, method: str) -> None:
-    from digits.model import architectures, inference, keras_file
 
-    model = architectures.shipped(architectures.build(tutorial(), seed=0), method, temperature=1)
+    model = architectures.with_calibrated_softmax(architectures.build(tutorial(), seed=0), method, temperature=1)
     keras_file.save(model, tmp_path / "model.keras")
     loaded = keras_file.load(tmp_path / "model.keras")
     np.testing.assert_array_equal(inference.predict(loaded, pixels), inference.predict(model, pixels))
@@ -69,17 +68,12 @@ def test_loaded_model_predicts_the_same_bits(tmp_path: Path, pixels: Pixels, met
 
 def test_keras_alone_can_load_the_file(tmp_path: Path, pixels: Pixels) -> None:
     """As a user does, and as MLflow's server does."""
-    import keras
-
-    from digits.model import inference, keras_file
-
     save(tmp_path / "model.keras")
     ours, theirs = keras_file.load(tmp_path / "model.keras"), keras.saving.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(inference.predict(theirs, pixels), inference.predict(ours, pixels))
 
 
 def test_addresses_in_the_configuration_are_renumbered() -> None:
-    from digits.model import keras_file
 
     config = {"layers": [{"shared_object_id": 140}, {"x": {"shared_object_id": 77}}, {"shared_object_id": 140}]}
     renumbered = json.loads(keras_file.renumbered(json.dumps(config)))

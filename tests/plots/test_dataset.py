@@ -31,11 +31,3 @@ def test_samples_are_grouped_by_class(tmp_path: Path, drawn: list[Figure]) -> No
     for label, column in enumerate(grid.T):
         shown = [axes.images[0].get_array().max() for axes in column if axes.images]
         assert shown == [label] * (2 if label == 9 else 5)
-
-
-def test_augmented_images_follow_the_one_as_it_is(tmp_path: Path, drawn: list[Figure]) -> None:
-    images = np.arange(6, dtype=np.float32).repeat(28 * 28).reshape(2, 3, 28, 28)
-    plots.save_augmented(tmp_path / "augmented.png", images, "cnn", METADATA)
-    shown = np.array(drawn[0].axes)
-    assert [axes.images[0].get_array().max() for axes in shown] == [0, 1, 2, 3, 4, 5]
-    assert [axes.get_title() for axes in drawn[0].axes] == ["as it is", "augmented", "", "", "", ""]

@@ -41,19 +41,6 @@ def test_errors_show_their_own_images(tmp_path: Path, drawn: list[Figure]) -> No
     assert [array.max() for array in shown if array is not None] == [7, 3]
 
 
-def test_label_errors_have_an_index_to_look_up(tmp_path: Path, drawn: list[Figure]) -> None:
-    images = np.broadcast_to(np.arange(50, dtype=np.uint8)[:, np.newaxis, np.newaxis], (50, 28, 28))
-    errors = pd.DataFrame(
-        {"actual": [0] * 30, "predicted": [1] * 30, "confidence": [0.95] * 30}, index=range(40, 10, -1)
-    )
-    plots.save_label_errors(tmp_path / "label_errors.png", images, errors, METADATA)
-    shown = [axes.images[0].get_array() for axes in drawn[0].axes]
-    assert [array.max() for array in shown if array is not None] == [*range(40, 15, -1)]
-    captions = [axes.get_title() for axes in drawn[0].axes]
-    assert captions == [f"{index}: labelled T-shirt\npredicted b (95.0%)" for index in range(40, 15, -1)]
-    assert drawn[0].get_suptitle() == "Fashion: 25 of 30 likely label errors in the test set"
-
-
 def test_confusion_counts_and_names_classes(tmp_path: Path, drawn: list[Figure]) -> None:
     plots.save_confusion(tmp_path / "confusion.png", predictions(7), METADATA)
     (axes,) = drawn[0].axes
@@ -65,7 +52,7 @@ def test_confusion_counts_and_names_classes(tmp_path: Path, drawn: list[Figure])
 
 def test_calibration_may_have_empty_bins(tmp_path: Path) -> None:
     labels, probabilities = np.zeros(1, np.uint8), np.full((1, 10), 0.1, np.float32)
-    plots.save_calibration(tmp_path / "calibration.png", calibration.bins(labels, probabilities), METADATA)
+    plots.save_calibration(tmp_path / "calibration.png", calibration.reliability_bins(labels, probabilities), METADATA)
     assert (tmp_path / "calibration.png").exists()
 
 

@@ -10,15 +10,14 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-import browser
 from digits.common import files, run_record
 from digits.common.errors import UserError
-from digits.tracking import pipeline_state
-from digits.tracking import run as run_content
+from digits.tracking import run_content, state
 from digits.tracking.log_run import log_run
-from factories import make_results
-from mlflow_runs import assert_complete, forget_store, model_id, runs
-from publishers import kill_stage, log_at_once, run_stage
+from helpers import browser
+from helpers.factories import make_results
+from helpers.mlflow_runs import assert_complete, forget_store, model_id, runs
+from helpers.publishers import kill_stage, log_at_once, run_stage
 
 NOTE = "mlflow.note.content"
 
@@ -36,7 +35,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def log() -> None:
-    log_run(pipeline_state.read("track"))
+    log_run(state.read())
 
 
 def assert_logged_once(tree: Path) -> Run:
@@ -97,14 +96,14 @@ def test_interrupted_logging_is_completed(tree: Path) -> None:
         except Killed:
             interruptions += 1
             assert len(runs(tree)) <= 1
-    assert interruptions >= 12
+    assert interruptions >= 9
     assert_logged_once(tree)
 
 
 @pytest.mark.slow
 def test_killed_stage_is_completed(tree: Path) -> None:
     uri = f"sqlite:///{tree}/mlflow.db"
-    for write in (1, 4, 9, 13):
+    for write in (1, 4, 8):
         kill_stage(tree, uri, write)
     run_stage(tree, uri)
     assert_logged_once(tree)
@@ -136,16 +135,16 @@ def test_champion_is_best_by_validation_not_by_test_accuracy(tree: Path) -> None
 @pytest.mark.parametrize("changed", ["split_seed", "validation_size", "data"])
 @pytest.mark.usefixtures("tree")
 def test_validation_splits_are_told_apart(changed: str) -> None:
-    state = pipeline_state.read("track")
-    params, outs = dict(state.params), dict(state.outs)
+    current = state.read()
+    params, outs = dict(current.params), dict(current.outs)
     if changed == "data":
         outs["data/raw"] = "other"
     else:
         params["normalize"] = params["normalize"] | {changed: 7}
-    other = pipeline_state.State(params, outs)
-    assert run_content.validation_split(other) != run_content.validation_split(state)
-    same = pipeline_state.State(params | {"normalize": state.params["normalize"] | {"train_size": 7}}, state.outs)
-    assert run_content.validation_split(same) == run_content.validation_split(state)
+    other = state.State(params, outs)
+    assert run_content.validation_split(other) != run_content.validation_split(current)
+    same = state.State(params | {"normalize": current.params["normalize"] | {"train_size": 7}}, current.outs)
+    assert run_content.validation_split(same) == run_content.validation_split(current)
 
 
 def test_what_a_person_wrote_is_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +164,7 @@ def test_what_a_person_wrote_is_kept(tree: Path, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.slow
 def test_first_experiment_names_the_run_and_later_ones_join(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log()
-    assert runs(tree)[0].info.run_name == f"tutorial-{pipeline_state.read('track').fingerprint[:7]}"
+    assert runs(tree)[0].info.run_name == f"tutorial-{state.read().fingerprint[:7]}"
     for name in ("first", "second"):
         monkeypatch.setenv("DVC_EXP_NAME", name)
         log()
@@ -199,7 +198,7 @@ def test_description_is_honest_about_uncommitted_code(
     tree: Path, monkeypatch: pytest.MonkeyPatch, dirty: str, words: str
 ) -> None:
     tags = {"git.dirty": dirty, "mlflow.source.git.commit": "abc123"}
-    monkeypatch.setattr(pipeline_state, "git_tags", lambda: tags)
+    monkeypatch.setattr(run_content, "git_tags", lambda: tags)
     log()
     assert words in runs(tree)[0].data.tags[NOTE]
 
@@ -208,7 +207,7 @@ def test_clean_run_stays_clean(tree: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """A comment that is changed later is no change of the run."""
     for dirty in ("false", "true"):
         tags = {"git.dirty": dirty, "mlflow.source.git.commit": "abc123"}
-        monkeypatch.setattr(pipeline_state, "git_tags", lambda tags=tags: tags)
+        monkeypatch.setattr(run_content, "git_tags", lambda tags=tags: tags)
         log()
     assert runs(tree)[0].data.tags["git.dirty"] == "false"
 

@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from digits.tracking import registry
-from mlflow_runs import forget_store
+from helpers.mlflow_runs import forget_store
 
 
 @pytest.fixture
@@ -124,17 +124,6 @@ def test_version_unregistered_by_another_process_is_left(
     monkeypatch.setattr(MlflowClient, "create_model_version", create_and_lose)
     register(0.97)
     assert not client.search_model_versions("name = 'digits'")
-
-
-def test_champion_of_an_earlier_release_is_compared(client: MlflowClient, register: Callable[..., str]) -> None:
-    """Its model has no tag to be found by."""
-    best = register(0.98)
-    (model,) = client.search_logged_models(["1"], f"source_run_id = '{best}'")
-    client.delete_logged_model_tag(model.model_id, "validation_split")
-    register(0.97)
-    assert champion(client) == "1"
-    register(0.99)
-    assert champion(client) == "3"
 
 
 def test_best_version_is_found_behind_deleted_ones(

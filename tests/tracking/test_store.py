@@ -12,7 +12,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 
 from digits.common.errors import UserError
 from digits.tracking import store
-from mlflow_runs import forget_store
+from helpers.mlflow_runs import forget_store
 
 SOURCE = Path(__file__).parents[2] / "src"
 

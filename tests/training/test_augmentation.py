@@ -1,15 +1,15 @@
-"""Warps that are known, drawn warps, and what a run with them is."""
+"""Warps that are known, sampled warps, and a run with them."""
 
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from digits.common.types import Images, Pixels
 from digits.data import normalization
 from digits.params import Augmentation
-from recipes import AUGMENTATION, NO_AUGMENTATION
+from digits.training.augmentation import sample_warps, warp
+from helpers.recipes import AUGMENTATION, NO_AUGMENTATION
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -21,13 +21,10 @@ def augmentation(**changes: float) -> Augmentation:
     return Augmentation.model_validate(NO_AUGMENTATION | changes)
 
 
-def warped(images: Images, affine: Any, knots: NDArray[np.float32] | None = None) -> Images:
+def warped(images: Images, affine: Any) -> Images:
     """All images, warped in one way."""
-    from digits.training.augmentation import warp
-
-    count = len(images)
-    repeated = np.tile(np.asarray(affine, dtype=np.float32), (count, 1, 1))
-    result: Images = warp(images, repeated, np.zeros((count, 2, 0, 0), np.float32) if knots is None else knots).numpy()
+    repeated = np.tile(np.asarray(affine, dtype=np.float32), (len(images), 1, 1))
+    result: Images = warp(images, repeated).numpy()
     return result
 
 
@@ -61,62 +58,35 @@ def test_nothing_is_far_outside(images: Images) -> None:
     assert (warped(images, [[1, 0, 1000], [0, 1, -1000]]) == 0).all()
 
 
-def test_equal_knots_shift_the_centre(images: Images) -> None:
-    """The sum of the smoothing at a pixel, from all knots, is what the image moves by there."""
-    from digits.training.augmentation import SMOOTHING
-
-    knots = np.zeros((len(images), 2, 7, 7), np.float32)
-    knots[:, 0] = 2 / (SMOOTHING[14].sum() * SMOOTHING[14].sum())
-    moved = warped(images, UNCHANGED, knots)
-    places = 14 + 2 * SMOOTHING.sum(axis=1)[14] / SMOOTHING[14].sum()
-    assert places == pytest.approx(16)
-    np.testing.assert_allclose(moved[:, 14, 14], images[:, 16, 14], atol=1e-5)
-
-
-def test_displacements_have_the_recipes_deviation() -> None:
-    """At every pixel, whatever the distance from the knots."""
-    from digits.training.augmentation import SMOOTHING, draw
-
-    knots = draw(augmentation(elastic=1.5), (4000,), (0,)).knots
-    displacements = np.einsum("ig,nkgh,jh->nkij", SMOOTHING, knots, SMOOTHING)
-    np.testing.assert_allclose(displacements.std(axis=0), 1.5, rtol=0.08)
-    np.testing.assert_allclose(displacements.mean(axis=0), 0, atol=0.12)
-
-
 def test_no_augmentation_is_the_identity() -> None:
-    from digits.training.augmentation import draw
 
-    affine, knots = draw(augmentation(), (3, 5), (0,))
+    affine = sample_warps(augmentation(), (3, 5), (0,))
     np.testing.assert_array_equal(affine, np.broadcast_to(np.array(UNCHANGED, dtype=np.float32), (3, 5, 2, 3)))
-    assert knots.shape == (3, 5, 2, 0, 0)
 
 
-def test_draw_stays_within_the_recipe() -> None:
-    from digits.training.augmentation import draw
+def test_warps_stays_within_the_recipe() -> None:
 
-    turned = draw(augmentation(rotation=30), (10_000,), (0,)).affine
+    turned = sample_warps(augmentation(rotation=30), (10_000,), (0,))
     angles = np.rad2deg(np.arctan2(turned[:, 1, 0], turned[:, 0, 0]))
     assert 29 < angles.max() < 30.001
     assert -30.001 < angles.min() < -29
-    scaled = draw(augmentation(scale=0.25), (10_000,), (0,)).affine
+    scaled = sample_warps(augmentation(scale=0.25), (10_000,), (0,))
     for axis in (0, 1):
         assert 1.24 < scaled[:, axis, axis].max() < 1.2501
         assert 1 / 1.2501 < scaled[:, axis, axis].min() < 1 / 1.24
-    sheared = draw(augmentation(shear=0.2), (10_000,), (0,)).affine
+    sheared = sample_warps(augmentation(shear=0.2), (10_000,), (0,))
     assert (sheared[:, [0, 1], [0, 1]] == 1).all()
     assert (sheared[:, 1, 0] == 0).all()
     assert 0.199 < sheared[:, 0, 1].max() <= 0.2
     assert -0.2 <= sheared[:, 0, 1].min() < -0.199
-    shifted = draw(augmentation(shift=3), (10_000,), (0,)).affine[:, :, 2]
+    shifted = sample_warps(augmentation(shift=3), (10_000,), (0,))[:, :, 2]
     assert 2.9 < shifted.max() <= 3
     assert -3 <= shifted.min() < -2.9
 
 
-def test_draw_scales_then_shears_then_rotates() -> None:
+def test_warps_scales_then_shears_then_rotates() -> None:
     """The affine part is their product: its determinant is that of the scaling, its first column shows the angle."""
-    from digits.training.augmentation import draw
-
-    affine = draw(augmentation(rotation=30, scale=0.25, shear=0.2), (10_000,), (0,)).affine[:, :, :2].astype(float)
+    affine = sample_warps(augmentation(rotation=30, scale=0.25, shear=0.2), (10_000,), (0,))[:, :, :2].astype(float)
     angle = np.arctan2(affine[:, 1, 0], affine[:, 0, 0])
     turned_back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
     (high, sheared), (nothing, wide) = (turned_back @ affine).transpose(1, 2, 0)
@@ -129,11 +99,11 @@ def test_draw_scales_then_shears_then_rotates() -> None:
     assert np.abs(np.corrcoef([angle, np.log(high), np.log(wide), shear]) - np.eye(4)).max() < 0.05, "independent"
 
 
-def test_draw_follows_the_seed() -> None:
-    from digits.training.augmentation import draw
+def test_warps_follow_the_seed() -> None:
 
-    first, again, other = (draw(Augmentation(**AUGMENTATION), (2, 4), seed) for seed in ((0, 1), (0, 1), (0, 2)))
-    for one, two, three in zip(first, again, other, strict=True):
-        assert one.dtype == np.float32
-        assert (one == two).all()
-        assert (one != three).any()
+    first, again, other = (
+        sample_warps(Augmentation(**AUGMENTATION), (2, 4), seed) for seed in ((0, 1), (0, 1), (0, 2))
+    )
+    assert first.dtype == np.float32
+    assert (first == again).all()
+    assert (first != other).any()

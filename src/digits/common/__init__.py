@@ -1,1 +1,1 @@
-"""What every package uses: array types, errors, files and paths. Nothing heavy is imported here."""
+"""Array types, errors, files and paths, for every package. Nothing heavy is imported here."""

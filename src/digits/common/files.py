@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import json
-import math
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,11 +17,8 @@ from digits.common.errors import UserError
 
 Array = NDArray[Any]
 
-ALIGNMENT = 64  # bytes; TensorFlow uses such memory as it is, and copies other arrays twice
-CHUNK = 2**20  # bytes read at a time
-
-# What NumPy and zipfile raise for a truncated or overwritten .npz.
-UNREADABLE = (EOFError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
+# Errors of NumPy and zipfile about a truncated or overwritten .npz.
+DAMAGED_NPZ = (EOFError, KeyError, OSError, RuntimeError, ValueError, zipfile.BadZipFile)
 
 
 def sha256(path: Path) -> str:
@@ -35,8 +31,8 @@ def sha256(path: Path) -> str:
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, and rename it to `path` if the block ends without an error.
 
-    The temporary name is hidden, belongs to this process and keeps the suffix, which many writers go by. Missing
-    folders are made.
+    The temporary name is hidden, belongs to this process and keeps the suffix, from which writers infer
+    the format. Missing folders are made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -72,36 +68,24 @@ def write_arrays(path: Path, **arrays: Array) -> None:
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
             info = zipfile.ZipInfo(f"{name}.npy")  # dated 1980
-            info.file_size = array.nbytes  # so that zipfile marks those that are
+            info.file_size = array.nbytes  # lets zipfile use ZIP64 only above 2 GB
             with archive.open(info, "w") as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
 def read_arrays(path: Path, *names: str) -> list[Array]:
-    """Read arrays of an .npz by name, each into memory that starts at a multiple of `ALIGNMENT`.
+    """Read arrays of an .npz by name.
 
     Raises:
         UserError: the file is damaged, or has no array of that name.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return [_read_aligned(archive, name) for name in names]
+        with path.open("rb") as file, np.load(file) as archive:
+            return [archive[name] for name in names]
     except FileNotFoundError:
         raise
-    except UNREADABLE as error:
+    except DAMAGED_NPZ as error:
         raise UserError(f"{path}: cannot be read ({error}); restore it with: dvc repro") from error
-
-
-def _read_aligned(archive: zipfile.ZipFile, name: str) -> Array:
-    with archive.open(f"{name}.npy") as member:
-        np.lib.format.read_magic(member)
-        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(member)
-        size = math.prod(shape) * dtype.itemsize
-        memory = np.empty(size + ALIGNMENT, dtype=np.uint8)
-        memory = memory[-memory.ctypes.data % ALIGNMENT :][:size]
-        for start in range(0, size, CHUNK):
-            memory[start : start + CHUNK] = np.frombuffer(member.read(CHUNK), dtype=np.uint8)
-    return memory.view(dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def write_csv(path: Path, columns: Mapping[Any, Iterable[object]]) -> None:

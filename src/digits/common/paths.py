@@ -1,7 +1,25 @@
-"""Where the repository is, and its folder for what neither Git nor DVC keeps."""
+"""The outputs of the stages, the root of the repository, and the git-ignored folder .digits/."""
 
 import os
 from pathlib import Path
+
+# In data/, which DVC keeps.
+RAW = Path("data/raw")
+NORMALIZED = Path("data/normalized.npz")
+MODEL = Path("data/model.keras")
+PROBABILITIES = Path("data/probabilities.npz")
+PREDICTIONS = Path("data/predictions.csv")
+SAMPLE = Path("data/sample.csv")
+LOGGED = Path("data/logged.json")
+
+# In reports/, which Git keeps.
+DATASET_PLOTS = Path("reports/dataset")
+HISTORY = Path("reports/history.csv")
+METRICS = Path("reports/metrics.json")
+EVALUATION_PLOTS = Path("reports/evaluation")
+PREDICTION = Path("reports/prediction.json")
+PREDICTION_PLOT = Path("reports/prediction.png")
+RESULTS_PAGE = Path("reports/README.md")
 
 
 def repo_root() -> Path:
@@ -17,5 +35,5 @@ def repo_root() -> Path:
 
 
 def state_dir() -> Path:
-    """The git-ignored folder for checkpoints and run records, which differ each time and so cannot be outputs."""
+    """The folder .digits/ for checkpoints and run records, which differ each time and so cannot be outputs."""
     return repo_root() / ".digits"

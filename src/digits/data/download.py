@@ -35,18 +35,18 @@ def fetch(name: str, folder: Path) -> None:
 
 def _contents(name: str, dataset: Dataset) -> dict[str, bytes]:
     """The content of each file, from the first source that has all four."""
-    faults = []
+    failures = []
     for source in dataset.sources:
         try:
             return _download(source, name, dataset) if "://" in source else _read_folder(source, dataset)
         # requests raises OSErrors; pooch raises a ValueError for a wrong digest, as we do.
         except (OSError, ValueError) as error:
-            faults.append(f"{source}: {_reason(error)}")
+            failures.append(f"{source}: {_reason(error)}")
     advice = (
         f"Check your connection, or put the four files into a folder and add it to the sources of {name!r} "
         "in src/digits/data/catalogue.py; then run: dvc repro"
     )
-    raise UserError("\n".join([f"{dataset.title} could not be fetched:", *faults, advice]))
+    raise UserError("\n".join([f"{dataset.title} could not be fetched:", *failures, advice]))
 
 
 def _read_folder(source: str, dataset: Dataset) -> dict[str, bytes]:
@@ -82,6 +82,6 @@ def _reason(error: Exception) -> str:
         return "could not be reached"
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return f"has no file {Path(error.filename).name}"
-    if isinstance(error, ValueError) and "hash" in str(error):
+    if isinstance(error, ValueError) and not isinstance(error, requests.RequestException):
         return "serves a file whose SHA-256 is not the published one"
     return " ".join(str(error).split())

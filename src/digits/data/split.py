@@ -30,7 +30,7 @@ def split(labels: Labels, train_size: int, validation_size: int, seed: int) -> t
 
 
 def stratified_order(labels: Labels, seed: int) -> Indices:
-    """All indices in a random order, of which every stretch has each class in proportion.
+    """All indices in a random order in which every prefix is class-balanced.
 
     The images of a class, shuffled, are spread evenly over 0..1: the i-th of m at (i + 1/2) / m.
     """

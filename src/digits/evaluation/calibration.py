@@ -1,4 +1,4 @@
-"""Calibration: how far confidence and accuracy agree, and what abstaining at low confidence gains."""
+"""Calibration: whether confidence and accuracy agree, and what abstaining at low confidence gains."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from scipy.special import softmax
 from digits.common.types import Labels, Probabilities
 
 
-def bins(labels: Labels, probabilities: Probabilities, number: int = 15) -> pd.DataFrame:
+def reliability_bins(labels: Labels, probabilities: Probabilities, number: int = 15) -> pd.DataFrame:
     """Accuracy by confidence, in bins of equal width over 0..1, each closed above, as Guo et al. define them.
 
     Returns one row per bin: `count` of predictions, their mean `confidence` and `accuracy` (NaN if there are none).
@@ -22,7 +22,7 @@ def bins(labels: Labels, probabilities: Probabilities, number: int = 15) -> pd.D
 
 
 def expected_calibration_error(table: pd.DataFrame) -> float:
-    """The mean gap between confidence and accuracy over `bins`, weighted by count.
+    """The mean gap between confidence and accuracy over `reliability_bins`, weighted by count.
 
     Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, equation 3.
     """
@@ -39,7 +39,7 @@ def without_temperature(probabilities: Probabilities, temperature: float) -> Pro
     return scaled
 
 
-def abstention(predictions: pd.DataFrame) -> pd.DataFrame:
+def risk_coverage(predictions: pd.DataFrame) -> pd.DataFrame:
     """The error if the model answers for its most confident predictions only.
 
     Takes a table with `actual`, `predicted` and `confidence`. Returns one row per number of answers, from 1 to n:

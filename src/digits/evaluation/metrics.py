@@ -55,4 +55,4 @@ def errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    return round(calibration.expected_calibration_error(calibration.bins(labels, probabilities)), 6)
+    return round(calibration.expected_calibration_error(calibration.reliability_bins(labels, probabilities)), 6)

@@ -1,4 +1,4 @@
-"""What a model answers."""
+"""Batched inference."""
 
 import keras
 import numpy as np

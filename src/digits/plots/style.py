@@ -1,6 +1,6 @@
 """The style of all figures, whatever the user's matplotlib settings are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digits.common import files
+from digits.common.types import CLASSES
 
 Metadata = Mapping[str, Any]  # dataset.json: `title` and `classes`
 
@@ -31,13 +32,22 @@ def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
-        drawn = Figure(figsize=(width, height))
-        yield drawn
+        fig = Figure(figsize=(width, height))
+        yield fig
         with files.atomic(path) as temporary:
-            drawn.savefig(temporary, dpi=100, metadata={"Software": None})
+            fig.savefig(temporary, dpi=100, metadata={"Software": None})
 
 
-def show_image(axes: Axes, image: NDArray[np.generic]) -> None:
+def show_image(ax: Axes, image: NDArray[np.generic]) -> None:
     """Show an image in grey, without axes."""
-    axes.imshow(image, cmap="gray", interpolation="nearest")
-    axes.set_axis_off()
+    ax.imshow(image, cmap="gray", interpolation="nearest")
+    ax.set_axis_off()
+
+
+def show_probabilities(ax: Axes, probabilities: NDArray[np.float32], classes: Sequence[str]) -> None:
+    """A bar for each class, the most likely one darker."""
+    predicted, positions = int(probabilities.argmax()), np.arange(CLASSES)
+    ax.barh(positions, probabilities, color=np.where(positions == predicted, "tab:blue", "lightsteelblue"))
+    ax.set_yticks(positions, classes)
+    ax.set(xlim=(0, 1), xlabel="probability", title=f"predicted: {classes[predicted]}")
+    ax.invert_yaxis()

@@ -1,29 +1,29 @@
 """One MLflow run for one state, however often, from wherever and by how many processes at once it is logged.
 
-Nothing in MLflow is unique but what it numbers itself. So every publisher creates what is missing, looks again, and
-keeps the first of what is there by id; all publishers keep the same one. What they log is the same, too.
+MLflow has no unique keys but its own ids. Each process creates what is missing, lists again, and keeps the smallest id;
+so all keep the same one. What they log is the same, too.
 """
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Param, Run, RunStatus
-from mlflow.exceptions import MlflowException, RestException
+from mlflow.exceptions import MlflowException
 
-from digits.tracking import mlflow_model, registry, store
-from digits.tracking import run as run_content
-from digits.tracking.pipeline_state import State
-from digits.tracking.run import STATE_TAG, RunContent
+from digits.common import files
+from digits.tracking import mlflow_model, registry, run_content, store
+from digits.tracking.run_content import STATE_TAG, RunContent
+from digits.tracking.state import State
 
 EXPERIMENTS_TAG = "dvc.experiments"
 
 BATCH = 1000  # metrics per request, the most that a server accepts
 ATTEMPTS = 5
-# What a database says of a conflict, and a server that finds something deleted in the meantime.
-CONFLICTS = ("IntegrityError", "500 error responses")
+RETRY_SECONDS = 10  # a server that is away takes longer, and is not tried again
 
 
 def log_run(state: State) -> None:
@@ -35,14 +35,14 @@ def log_run(state: State) -> None:
     content = run_content.read(state)
     with store.connect() as (client, experiment_id):
         logger = _RunLogger(client, experiment_id, state.fingerprint, content)
+        started = time.monotonic()
         for attempt in reversed(range(ATTEMPTS)):
             try:
                 logger.log()
                 break
-            except MlflowException as error:
-                # Another process came in between: it kept one of two runs, say. Everything here can be repeated.
-                is_conflict = isinstance(error, RestException) or any(sign in str(error) for sign in CONFLICTS)
-                if not (is_conflict and attempt):
+            except MlflowException:
+                # Another process may have come in between, and deleted a duplicate. Everything here can be repeated.
+                if not attempt or time.monotonic() - started > RETRY_SECONDS:
                     raise
 
 
@@ -58,29 +58,34 @@ class _RunLogger:
             experiment = os.environ.get("DVC_EXP_NAME")
             tags = dict(self.content.tags) | ({EXPERIMENTS_TAG: experiment} if experiment else {})
             self.client.create_run(self.experiment_id, self.content.started, tags, experiment or self.content.name)
-        done = None
-        while (runs := self.runs())[0].info.run_id != done:
-            run, *doubles = runs
-            self.complete(run)
-            for double in doubles:
-                for model in self.models(double):
-                    self.client.delete_logged_model(model.model_id)
-                registry.unregister(self.client, double.info.run_id)
-                self.client.delete_run(double.info.run_id)
-            done = None if doubles else run.info.run_id  # a double's version may have been the champion
+        while True:
+            run, *duplicates = self.runs()
+            self.log_missing(run)
+            for duplicate in duplicates:
+                self.delete(duplicate)
+            # A duplicate's version may have been the champion, and another process may have created a smaller id.
+            if not duplicates and self.runs()[0].info.run_id == run.info.run_id:
+                break
 
     def runs(self) -> list[Run]:
         """The runs of the state, by id."""
         found = self.client.search_runs([self.experiment_id], f"tags.`{STATE_TAG}` = '{self.fingerprint}'")
         return sorted(found, key=lambda run: str(run.info.run_id))
 
-    def complete(self, run: Run) -> None:
+    def delete(self, run: Run) -> None:
+        for model in self.models(run):
+            self.client.delete_logged_model(model.model_id)
+        registry.unregister(self.client, run.info.run_id)
+        self.client.delete_run(run.info.run_id)
+
+    def log_missing(self, run: Run) -> None:
         """Log what the run lacks; its status is set last. Tags, name and description of a finished run are kept."""
         is_finished = run.info.status == RunStatus.to_string(RunStatus.FINISHED)
         if not is_finished:
             self.log_values(run)
         self.join_experiment(run)
-        self.log_files(run)
+        if not (is_finished and self.has_artifacts(run)):
+            self.log_artifacts(run)
         model = self.log_model(run)
         if self.content.version_tags:
             note = self.content.tags[run_content.NOTE_TAG]
@@ -98,23 +103,23 @@ class _RunLogger:
             self.client.set_tag(run.info.run_id, EXPERIMENTS_TAG, " ".join([*names, experiment]))
 
     def log_values(self, run: Run) -> None:
-        params = [Param(key, str(value)) for key, value in self.content.params.items()]
+        params = [Param(key, value) for key, value in self.content.params.items()]
         self.client.log_batch(run.info.run_id, params=params)
         metrics = run_content.metrics(self.content, run)
         for start in range(0, len(metrics), BATCH):
             self.client.log_batch(run.info.run_id, metrics=metrics[start : start + BATCH])
         self.client.log_inputs(run.info.run_id, self.content.datasets)
 
-    def log_files(self, run: Run) -> None:
-        run_id = run.info.run_id
-        # Logged last, so it is there if all are, unless somebody removed the folder.
-        if "predictions.json" in {item.path for item in self.client.list_artifacts(run_id)}:
-            return
-        for path in self.content.files:
-            self.client.log_artifact(run_id, str(path))
-        for path in self.content.plots:
-            self.client.log_artifact(run_id, str(path), "plots")
-        self.client.log_dict(run_id, self.content.predictions, "predictions.json")
+    def has_artifacts(self, run: Run) -> bool:
+        folders = {str(Path(path).parent) for path in self.content.artifacts}
+        listed = [item.path for folder in folders for item in self.client.list_artifacts(run.info.run_id, folder)]
+        return set(self.content.artifacts) <= {str(Path(path)) for path in listed}
+
+    def log_artifacts(self, run: Run) -> None:
+        with TemporaryDirectory() as folder:
+            for path, content in self.content.artifacts.items():
+                files.write_bytes(Path(folder, path), content)
+            self.client.log_artifacts(run.info.run_id, folder)
 
     def models(self, run: Run) -> list[LoggedModel]:
         """The run's models, by id."""
@@ -122,14 +127,14 @@ class _RunLogger:
         return sorted(found, key=lambda model: str(model.model_id))
 
     def log_model(self, run: Run) -> LoggedModel:
-        """The run's model: created, linked to the run and given its metrics and files as far as these are missing."""
+        """The run's model: created, linked to the run, and given its metrics and files, unless it has them."""
         run_id = run.info.run_id
         if not self.models(run):
             tags = {"sha256": self.content.tags["model.sha256"]}
             self.client.create_logged_model(self.experiment_id, "classifier", run_id, tags=tags, model_type="keras")
-        model, *doubles = self.models(run)
-        for double in doubles:
-            self.client.delete_logged_model(double.model_id)
+        model, *duplicates = self.models(run)
+        for duplicate in duplicates:
+            self.client.delete_logged_model(duplicate.model_id)
         outputs = self.client.get_run(run_id).outputs
         if model.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
             self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, len(self.content.history))])

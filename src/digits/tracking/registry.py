@@ -1,20 +1,18 @@
 """The registered model `digits`: one version for each state, and the champion by validation accuracy."""
 
-import heapq
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
 NAME = "digits"
 CHAMPION = "champion"
 SPLIT = "validation_split"
 
 PAGE = 10  # models per request when looking for the best
-ABSENT = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # MLflow's errors for no alias, and for no model
+NOT_FOUND_CODES = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")  # MLflow's for no alias, and for no model
 BEST_FIRST: list[dict[str, Any]] = [
     {"field_name": "metrics.val_accuracy", "ascending": False},
     {"field_name": "creation_timestamp", "ascending": True},
@@ -23,8 +21,8 @@ BEST_FIRST: list[dict[str, Any]] = [
 DESCRIPTION = """Classifiers of handwritten digits: raw pixels 0..255, float32 (n, 28, 28), to ten probabilities.
 
 Each version is one state of a DVC pipeline, which its description names. The alias `champion` is on the version with
-the best validation accuracy among those with the same validation split; the oldest keeps it in a tie. The test set has
-no say.
+the best validation accuracy among those with the same validation split; the oldest keeps it in a tie. It is not chosen
+by test accuracy.
 """
 
 
@@ -38,21 +36,21 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         try:
             client.create_registered_model(NAME, description=DESCRIPTION)
         except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-    if not _versions(client, run_id, model_id):
+    if not versions(client, run_id, model_id):
         source = f"models:/{model_id}"
         client.create_model_version(NAME, source, run_id, tags=dict(tags), description=description, model_id=model_id)
-    versions = _versions(client, run_id, model_id)
-    if not versions:
+    found = versions(client, run_id, model_id)
+    if not found:
         return  # another process kept another run of the state, and unregistered this one
-    version, *doubles = versions
-    for double in doubles:  # another process registered it at the same moment
-        client.delete_model_version(NAME, double.version)
+    version, *duplicates = found
+    for duplicate in duplicates:  # another process registered it at the same moment
+        client.delete_model_version(NAME, duplicate.version)
     try:
         client.set_logged_model_tags(model_id, {SPLIT: tags[SPLIT]})
     except MlflowException as error:
-        if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             unregister(client, run_id)  # another process kept another run of the state, and deleted this one's model
         raise
     # Look again after each change: another process may have registered a better one.
@@ -66,11 +64,11 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
 
 def unregister(client: MlflowClient, run_id: str) -> None:
     """Delete the versions of a run. Its model is deleted, so that no other process registers it again."""
-    for version in _versions(client, run_id):
+    for version in versions(client, run_id):
         client.delete_model_version(NAME, version.version)
 
 
-def _versions(client: MlflowClient, run_id: str | None, model_id: str = "") -> list[ModelVersion]:
+def versions(client: MlflowClient, run_id: str | None, model_id: str = "") -> list[ModelVersion]:
     """The versions of a run, or of its model, oldest first, but for those registered by hand: they lack the tags."""
     found = client.search_model_versions(f"name = '{NAME}' AND run_id = '{run_id}'")
     own = [version for version in found if SPLIT in version.tags and str(version.source).endswith(model_id)]
@@ -81,32 +79,26 @@ def _champion(client: MlflowClient) -> ModelVersion | None:
     try:
         return client.get_model_version_by_alias(NAME, CHAMPION)
     except MlflowException as error:
-        if error.error_code not in ABSENT:
+        if error.error_code not in NOT_FOUND_CODES:
             raise
         return None
 
 
 def _best(client: MlflowClient, new: ModelVersion, champion: ModelVersion | None) -> ModelVersion:
-    """The version that should be champion: the best among the reigning one's peers, whose files are still there."""
+    """The version that should be champion: the best one of the champion's validation split whose files exist."""
     peer = champion if champion and SPLIT in champion.tags else new
-    # The peer itself, too: an earlier release did not tag its model.
-    ranked = heapq.merge([peer], _ranked(client, peer.tags[SPLIT]), key=_rank)
-    return next((version for version in ranked if _has_files(client, version)), new)
+    return next((version for version in _ranked(client, peer.tags[SPLIT]) if _has_files(client, version)), new)
 
 
 def _ranked(client: MlflowClient, split: str) -> Iterator[ModelVersion]:
-    """The versions with a validation split, best first, as far as they are asked for: the database sorts them."""
+    """The versions with a validation split, lazily, best first: the database sorts them."""
     experiments = [str(experiment.experiment_id) for experiment in client.search_experiments()]
     own, token = f"tags.{SPLIT} = '{split}'", None
     while token != "":
         models = client.search_logged_models(experiments, own, None, PAGE, BEST_FIRST, token)
         for model in models:
-            yield from _versions(client, model.source_run_id, model.model_id)
+            yield from versions(client, model.source_run_id, model.model_id)
         token = models.token or ""
-
-
-def _rank(version: ModelVersion) -> tuple[float, int]:
-    return -float(version.tags["validation_accuracy"]), int(version.version)
 
 
 def _has_files(client: MlflowClient, version: ModelVersion) -> bool:

@@ -13,7 +13,6 @@ import sqlalchemy
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 
 from digits.common import paths
 from digits.common.errors import UserError
@@ -52,9 +51,11 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
             yield client, _experiment(client, uri, create=create)
     except (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError) as error:
         reason = " ".join(str(error).split())[:300]
-        safe = "\nNothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
+        reassurance = (
+            "\nNothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
+        )
         line = without_password(f"MLflow at {uri} cannot be used: {reason}")
-        raise UserError(line + safe if create else line) from error
+        raise UserError(line + reassurance if create else line) from error
 
 
 def tracking_uri() -> str:
@@ -83,7 +84,9 @@ def _exclusive(uri: str) -> Iterator[None]:
     """One process at a time on an SQLite database, which MLflow does not create safely in parallel."""
     database = _database(uri)
     if database and not database.parent.is_dir():
-        raise UserError(f"MLflow at {uri} cannot be used: there is no folder {database.parent} (% is not decoded)")
+        raise UserError(
+            f"MLflow at {uri} cannot be used: there is no folder {database.parent} (percent-encoding is not supported)"
+        )
     with FileLock(f"{database}.lock") if database else nullcontext():
         yield
 
@@ -118,7 +121,7 @@ def _experiment(client: MlflowClient, uri: str, *, create: bool) -> str:
         try:
             return str(client.create_experiment(name, artifact_location=_artifact_location(uri)))
         except MlflowException as error:
-            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return _experiment(client, uri, create=create)  # another process was faster
     if experiment.lifecycle_stage != "active":

@@ -1,1 +1,3 @@
-"""Training: the compiled loop and its checkpoints."""
+"""Training: the trainer, its augmentation, checkpoints and temperature scaling."""
+
+import digits.model  # noqa: F401 (sets TensorFlow up before anything here imports it)

@@ -26,9 +26,9 @@ class Checkpoint:
 
     @classmethod
     def for_run(cls, params: Mapping[str, Any], data: Path, script: Path) -> "Checkpoint":
-        """The checkpoint of the training run that these decide; no other run has the same path.
+        """The checkpoint of exactly these params, data and code.
 
-        Params, data and the stage's script are given; all code that it calls and the libraries' versions count too.
+        The code is the stage's script, all that it calls, and the libraries' versions.
         """
         code = [script, *(path for package in PACKAGES for path in sorted((SOURCE / package).rglob("*.py")))]
         digests = [(path.name, files.sha256(path)) for path in code]
@@ -41,13 +41,13 @@ class Checkpoint:
         files.write_arrays(self.path, **arrays)
 
     def load(self) -> dict[str, NDArray[Any]] | None:
-        """What was saved last, or None, with a line that says why if the file is damaged."""
+        """The arrays that were saved last, or None, with a line that says why if the file is damaged."""
         if not self.path.exists():
             return None
         try:
             with self.path.open("rb") as file, np.load(file) as archive:
                 return dict(archive)
-        except files.UNREADABLE as error:
+        except files.DAMAGED_NPZ as error:
             tqdm.write(f"Ignoring checkpoint {self.path}: it cannot be read ({error})")
             return None
 

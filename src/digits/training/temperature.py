@@ -10,7 +10,7 @@ from scipy.special import log_softmax
 
 from digits.common.types import Labels
 
-RANGE = (0.2, 5.0)  # a few images, all classified correctly, would have it go to 0
+RANGE = (0.2, 5.0)  # without a bound, a few images that are all correct would drive it to 0
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: Labels) -> float:

@@ -1,0 +1,90 @@
+"""How robust the runs' models are: their error rates on corrupted test images, as metrics of the finished runs."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import keras
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Run
+
+from digits.common import files
+from digits.common.errors import UserError
+from digits.common.types import Labels, Pixels
+from digits.data import idx
+from digits.model import inference, keras_file, set_threads
+from digits.tracking import store
+from leaderboard import corruptions
+
+# The mean over all corruptions and severities; those of each are METRIC.NAME.SEVERITY.
+METRIC = "leaderboard.corruption_error"
+
+# Of a measured run: the digest of the code that corrupted the images.
+TAG = "leaderboard.corruptions.sha256"
+
+THREADS = 2  # of TensorFlow; error rates hardly depend on them, but should be the same on every machine
+
+Corrupted = Mapping[tuple[str, int], Pixels]  # the test images by corruption and severity
+
+
+def metric(name: str, severity: int) -> str:
+    """The name of the metric of one corruption."""
+    return f"{METRIC}.{name}.{severity}"
+
+
+def unmeasured(runs: Sequence[Run]) -> list[Run]:
+    """The runs whose models have not been measured, not to the end, or on images that were corrupted otherwise."""
+    return [run for run in runs if run.data.tags.get(TAG) != _digest()]
+
+
+def measure(runs: Sequence[Run], raw: Path, on_measured: Callable[[], object]) -> None:
+    """Log the error rates of the runs' models on the corrupted test images in `raw`, and call `on_measured` for each.
+
+    Raises:
+        UserError: the store cannot be used, or a model was deleted.
+    """
+    if not runs:
+        return
+    set_threads(THREADS)
+    images, labels = idx.read_test(raw)
+    corrupted = {
+        (name, severity): corruptions.corrupt(images, name, severity)
+        for name in corruptions.CORRUPTIONS
+        for severity in corruptions.SEVERITIES
+    }
+    with store.connect(create=False) as (client, _):
+        for run in runs:
+            model = _load_model(client, run)
+            _log(client, run, _error_rates(model, corrupted, labels))
+            on_measured()
+
+
+def _load_model(client: MlflowClient, run: Run) -> keras.Model:
+    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    if not models:
+        name = run.info.run_name
+        raise UserError(f"the model of run {name} was deleted; delete the run as well, then rerun")
+    with TemporaryDirectory() as folder:
+        downloaded = mlflow.artifacts.download_artifacts(f"models:/{models[0].model_id}", dst_path=folder)
+        return keras_file.load(Path(downloaded, "data/model.keras"))
+
+
+def _error_rates(model: keras.Model, corrupted: Corrupted, labels: Labels) -> dict[str, float]:
+    """The share of wrong predictions by metric, to six decimals."""
+    predicted = {key: inference.predict(model, images).argmax(axis=1) for key, images in corrupted.items()}
+    return {metric(*key): round(float((classes != labels).mean()), 6) for key, classes in predicted.items()}
+
+
+def _log(client: MlflowClient, run: Run, rates: Mapping[str, float]) -> None:
+    """Log the rates and their mean, at the epoch of the other test scores; the tag last, so that it vouches for all."""
+    now, epoch = round(1000 * time.time()), int(run.data.params["train.epochs"])
+    mean = round(sum(rates.values()) / len(rates), 6)
+    metrics = [Metric(name, value, now, epoch) for name, value in {**rates, METRIC: mean}.items()]
+    client.log_batch(run.info.run_id, metrics)
+    client.set_tag(run.info.run_id, TAG, _digest())
+
+
+def _digest() -> str:
+    return files.sha256(Path(corruptions.__file__))

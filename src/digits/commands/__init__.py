@@ -1,0 +1,1 @@
+"""The commands of `digits`. No stage imports them."""

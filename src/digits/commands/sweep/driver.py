@@ -1,0 +1,251 @@
+"""Hands the configurations of a sweep to Dask, and collects their MLflow runs."""
+
+import hashlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+import cloudpickle
+from dask.system import CPU_COUNT
+from distributed import Client, LocalCluster, as_completed
+from distributed.system import MEMORY_LIMIT
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from digits.commands import clone
+from digits.commands.progress import bar
+from digits.commands.sweep import worker
+from digits.commands.sweep.grid import Configuration
+from digits.common import paths
+from digits.common.errors import UserError
+from digits.common.git import GitError, git, uncommitted
+from digits.tracking import run_content, store
+
+COMMITTED = (*run_content.CODE, "params.yaml", ".dvc/config")  # what a task takes from the commit
+
+MEMORY_PER_WORKER = 2 * 2**30  # bytes; training on all images takes half of it
+
+
+@dataclass(frozen=True)
+class Result:
+    """A configuration with its MLflow run, or with the reason why it has none.
+
+    Attributes:
+        configuration: the point of the grid.
+        run: its run; None after a failure.
+        source: "trained", "restored" from DVC's cache, or "known" to MLflow before.
+        error: the last lines of output after a failure.
+    """
+
+    configuration: Configuration
+    run: Run | None = None
+    source: str = "known"
+    error: str = ""
+
+
+def run_with_bar(
+    configurations: Sequence[Configuration], scheduler: str | None = None, workers: int | None = None
+) -> tuple[str, list[Result]]:
+    """Run `sweep` with a progress bar; a configuration that fails is printed at once.
+
+    Returns the name of the sweep, and the results as they came.
+    """
+    results: list[Result] = []
+    with bar("Configurations", len(configurations)) as shown:
+
+        def on_result(result: Result) -> None:
+            results.append(result)
+            shown.advance()
+            if result.error:
+                shown.print(f"{result.configuration} failed:\n{result.error}")
+
+        return sweep(configurations, on_result, scheduler, workers), results
+
+
+def sweep(
+    configurations: Sequence[Configuration],
+    on_result: Callable[[Result], object],
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> str:
+    """Run each configuration at the commit that is checked out, unless MLflow has its run already.
+
+    Args:
+        configurations: what to run.
+        on_result: called with each result as it comes; those that are known come first.
+        scheduler: the address of a Dask scheduler; None starts a cluster on this machine.
+        workers: of the cluster on this machine; None makes one per core, if there is memory for them.
+
+    Returns:
+        The name of the sweep, which follows from the commit and the configurations. In MLflow, each run has the tag
+        `sweep.NAME`, whose value is its configuration.
+
+    Raises:
+        UserError: something is missing or not committed, so that nothing was run.
+    """
+    repository, commit = _clean_commit()
+    variables = _logging_variables(scheduler)
+    texts = "\n".join(sorted(configuration.text for configuration in configurations))
+    name = hashlib.sha256(f"{commit}\n{texts}".encode()).hexdigest()[:7]
+
+    pending = []
+    with store.connect() as (client, experiment_id):
+        known = _known_runs(client, experiment_id, commit)
+        for configuration in configurations:
+            if run := known.get(_params(configuration)):
+                on_result(Result(configuration, _tagged(client, run, name, configuration)))
+            else:
+                pending.append(configuration)
+    if pending:
+        checkout = _checkout(repository, commit, "" if scheduler else _cache_dir(), variables)
+        with _cluster(scheduler, workers) as dask:
+            for index, outcome in _outcomes(dask, checkout, [one.text for one in pending]):
+                on_result(_result(pending[index], outcome, name))
+    return name
+
+
+def _clean_commit() -> tuple[Path, str]:
+    """The repository and the commit that is checked out, which must be all that there is."""
+    try:
+        repository, commit = Path(git("rev-parse", "--show-toplevel")), git("rev-parse", "HEAD")
+    except GitError as error:
+        raise UserError(
+            "digits sweep needs a Git commit; run it in the pipeline's repository "
+            f"(Git says: {' '.join(str(error).split())})"
+        ) from error
+    if changes := ", ".join(uncommitted(COMMITTED)):
+        raise UserError(
+            f"a sweep runs what is committed, but these have changed: {changes}; commit or stash them first"
+        )
+    return repository, commit
+
+
+def _logging_variables(scheduler: str | None) -> dict[str, str]:
+    """The environment variables that say where and how to log, with a store that every worker reaches."""
+    uri = store.tracking_uri()
+    if scheduler and (not uri.startswith(("http://", "https://")) or (_is_local(uri) and not _is_local(scheduler))):
+        raise UserError(
+            f"workers on other machines cannot log to {store.without_password(uri)}; start an MLflow server that they "
+            "reach over HTTP (docs/tracking-server.md), and set MLFLOW_TRACKING_URI to its address"
+        )
+    return {key: value for key, value in os.environ.items() if key.startswith("MLFLOW_")} | {"MLFLOW_TRACKING_URI": uri}
+
+
+def _is_local(address: str) -> bool:
+    return urlsplit(address).hostname in ("localhost", "127.0.0.1", "::1")
+
+
+def _cache_dir() -> str:
+    """The folder of this repository's DVC cache, which workers on this machine share."""
+    command = [str(Path(sys.executable).with_name("dvc")), "cache", "dir"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if ran.returncode:
+        raise UserError(ran.stderr.strip())
+    return str(Path(ran.stdout.splitlines()[-1]).absolute())
+
+
+def _known_runs(client: MlflowClient, experiment_id: str, commit: str) -> dict[frozenset[tuple[str, str]], Run]:
+    """The finished runs of a commit's unchanged code, by their params."""
+    wanted = f"tags.`mlflow.source.git.commit` = '{commit}' AND tags.`git.dirty` = 'false' AND status = 'FINISHED'"
+    known: dict[frozenset[tuple[str, str]], Run] = {}
+    token = None
+    while token != "":
+        page = client.search_runs([experiment_id], wanted, page_token=token)
+        known |= {frozenset(run.data.params.items()): run for run in page}
+        token = page.token or ""
+    return known
+
+
+def _params(configuration: Configuration) -> frozenset[tuple[str, str]]:
+    """The params of a configuration as MLflow has them."""
+    return frozenset(run_content.flatten(configuration.sections).items())
+
+
+def _tagged(client: MlflowClient, run: Run, sweep: str, configuration: Configuration) -> Run:
+    client.set_tag(run.info.run_id, f"sweep.{sweep}", str(configuration))
+    return run
+
+
+def _result(configuration: Configuration, outcome: dict[str, Any], sweep: str) -> Result:
+    if "error" in outcome:
+        return Result(configuration, error=outcome["error"])
+    try:
+        with store.connect() as (client, experiment_id):
+            found = client.search_runs([experiment_id], f"tags.`{run_content.STATE_TAG}` = '{outcome['state']}'")
+            first = min(found, key=lambda run: str(run.info.run_id), default=None)  # the one that is kept of several
+            run = _tagged(client, first, sweep, configuration) if first else None
+    except UserError as error:  # the other tasks go on, and the same sweep once more will find this run
+        return Result(configuration, error=str(error))
+    source = "trained" if outcome["trained"] else "restored"
+    return Result(configuration, run, source, "" if run else "its MLflow run has been deleted in the meantime")
+
+
+def _checkout(repository: Path, commit: str, cache: str, variables: dict[str, str]) -> worker.Checkout:
+    with TemporaryDirectory() as folder:
+        bundle = Path(folder, "bundle")
+        git("bundle", "create", "--quiet", str(bundle), "HEAD", folder=repository)
+        subfolder = str(paths.repo_root().resolve().relative_to(repository.resolve()))
+        name = f"digits-{commit[:7]}-{uuid.uuid4().hex[:8]}"
+        return worker.Checkout(name, bundle.read_bytes(), commit, subfolder, cache, variables)
+
+
+@contextmanager
+def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Client]:
+    """A client of the scheduler, or of a cluster on this machine that ends with the block."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, too
+    if scheduler:
+        with Client(scheduler, timeout="10s") as client:
+            yield client
+        return
+    size = workers or max(1, min(CPU_COUNT, MEMORY_LIMIT // MEMORY_PER_WORKER))
+    # Started with SIGINT ignored, so that Ctrl-C reaches only this process, which then stops the workers.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        cluster = LocalCluster(
+            n_workers=size,
+            threads_per_worker=1,
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",  # without one, Dask takes 8787, and warns if another sweep has it
+            local_directory=str(paths.state_dir() / "sweep"),
+            silence_logs=logging.CRITICAL,
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    with cluster, Client(cluster) as client:
+        yield client
+
+
+def _outcomes(client: Client, checkout: worker.Checkout, tasks: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The outcome of each task by its index, as they come. Dask runs the tasks of a lost worker elsewhere."""
+    sent = (clone, worker)
+    for module in sent:
+        cloudpickle.register_pickle_by_value(module)
+    futures = {}
+    try:
+        try:
+            client.register_plugin(checkout)
+        except subprocess.CalledProcessError as error:
+            raise UserError(f"a worker cannot unpack the repository: {error}") from error
+        for index, params in enumerate(tasks):
+            key = f"{checkout.name}-{index}"
+            futures[client.submit(worker.run_task, checkout.name, params, key=key, pure=False)] = index
+        for future in as_completed(futures):
+            lost = future.exception()
+            yield futures[future], {"error": f"{type(lost).__name__}: {lost}"} if lost else future.result()
+            future.release()
+    finally:
+        with suppress(Exception):  # without the scheduler, or a worker, the tasks end by themselves
+            client.cancel(list(futures))
+            client.unregister_worker_plugin(checkout.name)
+        for module in sent:
+            cloudpickle.unregister_pickle_by_value(module)

@@ -1,0 +1,113 @@
+"""The part of a sweep that runs on a Dask worker: the repository at the sweep's commit, and one task after the other.
+
+It is sent there by value, so a worker needs the libraries of the lock, not this one.
+"""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from distributed import Worker, WorkerPlugin, get_worker
+
+from digits.commands.clone import Clone, CommandError, make_clone
+
+ATTEMPTS = 6
+PAUSE = 15  # seconds between attempts, so that an MLflow server may be away for a minute or more
+
+
+class Checkout(WorkerPlugin):
+    """The repository on each worker, on those that join later too, and the clones in which tasks run there.
+
+    Args:
+        name: of the plugin, and of its folder.
+        bundle: a Git bundle of the commit.
+        commit: its SHA.
+        subfolder: of the pipeline in the repository.
+        cache: DVC's cache; empty for one that the worker's tasks share.
+        variables: environment variables that say where to log.
+    """
+
+    def __init__(
+        self, name: str, bundle: bytes, commit: str, subfolder: str, cache: str, variables: dict[str, str]
+    ) -> None:
+        self.name = name
+        self.bundle = bundle
+        self.commit = commit
+        self.subfolder = subfolder
+        self.cache = cache
+        self.variables = variables
+        self.running: dict[Any, Clone] = {}
+
+    def setup(self, worker: Worker) -> None:
+        """Unpack the repository."""
+        self.folder = Path(worker.local_directory, self.name)
+        self.folder.mkdir()
+        bundle = self.folder / "bundle"
+        bundle.write_bytes(self.bundle)
+        clone = ["git", "clone", "--quiet", "--bare", str(bundle), str(self.folder / "repository")]
+        subprocess.run(clone, check=True)  # noqa: S603
+        bundle.unlink()
+        self.bundle = b""
+
+    def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:  # noqa: ARG002
+        """End a running task that was cancelled."""
+        if finish == "released" and key in self.running:
+            self.running[key].stop()
+
+    def teardown(self, worker: Worker) -> None:
+        """End all tasks with the worker, and remove the repository."""
+        for clone in list(self.running.values()):
+            clone.stop()
+        while self.running:
+            time.sleep(0.1)
+        shutil.rmtree(Path(worker.local_directory, self.name), ignore_errors=True)
+
+    def run(self, key: Any, params: str) -> dict[str, Any]:
+        """Run the pipeline with the params, the text of a params.yaml.
+
+        Returns the `state` that was logged and whether its network was `trained` here, or the `error`.
+        """
+        cache = self.cache or str(self.folder / "cache")
+        try:
+            with make_clone(
+                self.folder / "repository",
+                self.commit,
+                self.subfolder,
+                place=self.folder,
+                cache=cache,
+                variables=self.variables,
+            ) as clone:
+                self.running[key] = clone
+                (clone.root / "params.yaml").write_text(params)
+                _reproduce(clone)
+                logged = json.loads((clone.root / "data/logged.json").read_text())
+                return {"state": logged["state"], "trained": (clone.root / ".digits/runs").exists()}
+        except CommandError as error:
+            return {"error": "\n".join(str(error).splitlines()[-5:])}
+        finally:
+            self.running.pop(key, None)
+
+
+def _reproduce(clone: Clone) -> None:
+    """Run the stages up to `track`; where it alone fails, again, as a server may be away."""
+    for attempt in reversed(range(ATTEMPTS)):
+        try:
+            clone.dvc("repro", "track")
+        except CommandError:
+            changed = json.loads(clone.dvc("status", "--json", "--with-deps", "track")[-1])
+            if set(changed) != {"track"} or not attempt:
+                raise
+            time.sleep(PAUSE)
+        else:
+            break
+
+
+def run_task(name: str, params: str) -> dict[str, Any]:
+    """Run a task on this worker, in the checkout of the plugin `name`."""
+    worker = get_worker()
+    checkout: Any = worker.plugins[name]
+    outcome: dict[str, Any] = checkout.run(worker.get_current_task(), params)
+    return outcome

@@ -1,0 +1,191 @@
+"""The content of a state's MLflow run: params, metrics, tags, a description, datasets, files and the model."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.data.schema import TensorDatasetSchema
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
+from mlflow.types import Schema, TensorSpec
+
+from digits.common import files, paths, run_record
+from digits.common.git import GitError, git, uncommitted
+from digits.common.types import IMAGE_SIDE, Images, Labels
+from digits.data import idx
+from digits.tracking.state import State
+
+CODE = ("src", "stages", "dvc.yaml")  # not committed, it makes a run dirty
+FILES = (Path("params.yaml"), Path("dvc.lock"), paths.METRICS, paths.HISTORY, paths.PREDICTION)
+PLOTS = (*(f"{folder}/*.png" for folder in (paths.DATASET_PLOTS, paths.EVALUATION_PLOTS)), str(paths.PREDICTION_PLOT))
+
+STATE_TAG = "digits.state"
+SECONDS_TAG = "training.seconds"
+COMMIT_TAG = "mlflow.source.git.commit"
+NOTE_TAG = "mlflow.note.content"  # the description on the run's page
+IDENTITY_TAGS = (STATE_TAG, "dataset", "model.sha256")
+
+TIMES = ("training_seconds", "training_images_per_second")  # they differ every time
+
+
+@dataclass(frozen=True)
+class RunContent:
+    """Everything that is logged of a state."""
+
+    name: str  # of the run, unless a DVC experiment names it
+    started: int  # the start of the training run, or now if it took place elsewhere; milliseconds since 1970
+    tags: Mapping[str, str]  # set when the run is created; later changes are a person's
+    params: Mapping[str, str]  # by dotted name
+    history: list[dict[Any, Any]]  # one row per epoch
+    scores: Mapping[str, float]  # on the test set, and the number of parameters
+    datasets: list[DatasetInput]
+    artifacts: Mapping[str, bytes]  # by path
+    model: Path  # the .keras file, an absolute path
+    example: Images  # two raw test images
+    version_tags: Mapping[str, str] | None  # of the registered version; None for a model that is not registered
+
+
+def read(state: State) -> RunContent:
+    """Collect the content of the run from the working directory."""
+    scores, dataset = _read_scores(paths.METRICS)
+    history: list[dict[Any, Any]] = pd.read_csv(paths.HISTORY).to_dict(orient="records")
+    record = run_record.load(paths.MODEL)
+    images, labels = idx.read_test(paths.RAW)
+    tags = {
+        STATE_TAG: state.fingerprint,
+        "dataset": dataset,
+        "model.sha256": files.sha256(paths.MODEL),
+        "mlflow.source.name": "dvc.yaml",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.loggedArtifacts": '[{"path": "predictions.json", "type": "table"}]',
+        **git_tags(),
+    }
+    if record:
+        tags |= {"cpu": record.cpu, SECONDS_TAG: f"{record.seconds:.3f}"}
+        tags |= {f"version.{name}": version for name, version in record.versions.items()}
+    params = flatten(state.params)
+    version_tags = None
+    if dataset == "mnist" and "val_accuracy" in history[-1]:
+        accuracy, split = str(history[-1]["val_accuracy"]), validation_split(state)
+        version_tags = {STATE_TAG: state.fingerprint, "validation_accuracy": accuracy, "validation_split": split}
+    return RunContent(
+        name=f"{params['train.recipe']}-{state.fingerprint[:7]}",
+        started=round(1000 * (record.started if record else time.time())),
+        tags=tags | {NOTE_TAG: _describe(state, scores, tags)},
+        params=params,
+        history=history,
+        scores=scores,
+        datasets=list(_datasets(dataset, labels, state.outs)),
+        artifacts=_read_artifacts(),
+        model=paths.MODEL.absolute(),
+        example=images[:2].astype(np.float32),
+        version_tags=version_tags,
+    )
+
+
+def flatten(params: Mapping[str, Any]) -> dict[str, str]:
+    """Every parameter by its dotted name. The chosen recipe's are `train.*`, so that recipes share their columns."""
+    recipe = f"recipes.{params['train']['recipe']}"
+    sections = {key: section for key, section in params.items() if not key.startswith("recipes.")}
+    sections["train"] = sections["train"] | params[recipe]
+    (row,) = pd.json_normalize(sections).astype(object).to_dict("records")
+    return {str(key): str(value) for key, value in row.items()}
+
+
+def metrics(content: RunContent, run: Run, model_id: str | None = None) -> list[Metric]:
+    """Each epoch's metrics, with the scores at the last epoch; for a model, the last epoch alone.
+
+    Timestamps and all, they follow from the state and the run, so MLflow stores once what several processes log.
+    """
+    *earlier, last = content.history
+    last = last | dict(content.scores)
+    if seconds := float(run.data.tags.get(SECONDS_TAG, 0)):
+        images = int(content.params["normalize.train_size"]) * last["epoch"]
+        last |= dict(zip(TIMES, (seconds, images / seconds), strict=True))
+    ended = end_time(run)
+    return [
+        Metric(name, value, ended, int(row["epoch"]), model_id=model_id)
+        for row in ([last] if model_id else [*earlier, last])
+        for name, value in row.items()
+        if name != "epoch"
+    ]
+
+
+def end_time(run: Run) -> int:
+    """When the training run ended, in milliseconds since 1970; its start if its duration is not known."""
+    return int(run.info.start_time) + round(1000 * float(run.data.tags.get(SECONDS_TAG, 0)))
+
+
+def git_tags() -> dict[str, str]:
+    """The commit that is checked out, and whether the code differs from it; nothing without a commit."""
+    try:
+        return {COMMIT_TAG: git("rev-parse", "HEAD"), "git.dirty": str(bool(uncommitted(CODE))).lower()}
+    except GitError:
+        return {}
+
+
+def validation_split(state: State) -> str:
+    """Equal for states whose models were validated on the same images, whatever else differs."""
+    drawn = {key: state.params["normalize"][key] for key in ("validation_size", "split_seed")}
+    return json.dumps({"raw": state.outs[str(paths.RAW)], **drawn})
+
+
+def _describe(state: State, scores: Mapping[str, float], tags: Mapping[str, str]) -> str:
+    """The headline in Markdown, and how to reproduce the run."""
+    how = (
+        "The code had uncommitted changes, so the commit alone does not reproduce this run."
+        if tags.get("git.dirty") == "true"
+        else "To reproduce it, check out the commit and run `dvc repro` with this run's `params.yaml`."
+    )
+    return (
+        f"**{scores['test_accuracy']:.2%}** test accuracy on `{tags['dataset']}` with recipe "
+        f"`{state.params['train']['recipe']}`.\n\nState `{state.fingerprint[:12]}` at commit "
+        f"`{tags.get(COMMIT_TAG, 'unknown')}`. {how}"
+    )
+
+
+def _read_scores(path: Path) -> tuple[dict[str, float], str]:
+    """The metrics of metrics.json by their names in MLflow, and the name of the dataset."""
+    content = files.read_json(path)
+    dataset, per_class = content.pop("dataset"), content.pop("per_class")
+    of_model = {key: content.pop(key) for key in ("temperature", "parameters")}
+    scores = {f"test_{name}": value for name, value in content.items()}
+    scores |= {f"test_f1_{label}": values["f1"] for label, values in per_class.items()}
+    return scores | of_model, dataset
+
+
+def _read_artifacts() -> dict[str, bytes]:
+    """The files of the run by their paths there: params, results, plots, and the predictions as a table."""
+    plots = [path for pattern in PLOTS for path in sorted(Path().glob(pattern)) if not path.name.startswith(".")]
+    predictions = pd.read_csv(paths.PREDICTIONS).to_dict(orient="split", index=False)
+    return (
+        {path.name: path.read_bytes() for path in FILES}
+        | {f"plots/{path.name}": path.read_bytes() for path in plots}
+        | {"predictions.json": json.dumps(predictions).encode()}
+    )
+
+
+def _datasets(name: str, y_test: Labels, digests: Mapping[str, str]) -> Iterator[DatasetInput]:
+    """The splits that are not empty; the digest is DVC's, of the file that has the split."""
+    y_train, y_val = files.read_arrays(paths.NORMALIZED, "y_train", "y_val")
+    splits = {
+        "train": (y_train, np.float32, paths.NORMALIZED),
+        "validation": (y_val, np.float32, paths.NORMALIZED),
+        "test": (y_test, np.uint8, paths.RAW),
+    }
+    for context, (labels, kind, path) in splits.items():
+        if len(labels):
+            features = Schema([TensorSpec(np.dtype(kind), (len(labels), IMAGE_SIDE, IMAGE_SIDE))])
+            targets = Schema([TensorSpec(labels.dtype, labels.shape)])
+            dataset = Dataset(
+                name=f"{name}-{context}",
+                digest=digests[str(path)],
+                source_type="local",
+                source=json.dumps({"uri": str(path)}),
+                schema=json.dumps(TensorDatasetSchema(features, targets).to_dict()),
+            )
+            yield DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

@@ -1,0 +1,303 @@
+"""The trainer, to be read from top to bottom: a recipe, its network, one compiled function per epoch, a fitted network.
+
+docs/trainer.md has the few ideas that make it fast and exact, each with its measured gain.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from digits import model
+from digits.common.errors import UserError
+from digits.common.types import Images, Labels
+from digits.model import architectures
+from digits.params import Mlp, Recipe
+from digits.training.augmentation import sample_warps, warp
+from digits.training.checkpoint import Checkpoint
+
+Split = tuple[Images, Labels]
+Variables = Sequence[keras.Variable]
+EpochMetrics = dict[str, float]
+CompiledFunction = Callable[..., Any]
+
+AUGMENTATION_STREAM = 1  # ends the seed of the warps, so that it differs from that of the order
+WARMUP = 0.25  # share of the steps
+
+
+def configure(recipe: Recipe, threads: int) -> None:
+    """Divide the threads: all for one operation, or one for each shard of a batch. Call it before `fit`."""
+    shards = batch_shards(recipe, threads)
+    model.set_threads(intra_op_threads=threads // shards, inter_op_threads=shards)
+
+
+def fit(
+    network: keras.Model,
+    recipe: Recipe,
+    seed: int,
+    threads: int,
+    train: Split,
+    validation: Split | None = None,
+    *,
+    on_epoch_end: Callable[[EpochMetrics], None] | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> list[EpochMetrics]:
+    """Train `network` in place, as `model.fit` would with categorical cross-entropy of logits.
+
+    The members of an ensemble are trained independently of each other, one epoch each in turn.
+
+    Args:
+        network: takes normalized images and returns logits, as `architectures.build` makes it.
+        recipe: how to train.
+        seed: of the order of the images and their augmentation, sampled for each epoch from the seed, the epoch and
+            the member alone.
+        threads: as given to `configure`.
+        train: the images to learn from, all of them in every epoch, and their labels.
+        validation: the images to score after each epoch, and their labels; there may be none.
+        on_epoch_end: called with the metrics of each completed epoch.
+        checkpoint: saved after each epoch. If it exists, the run resumes from it, to the same bits.
+
+    Returns:
+        One row per epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) while the weights changed, over
+        all members, `val_loss` and `val_accuracy` of the network after the epoch if there is a validation set, and
+        `seconds` since the start.
+
+    Raises:
+        UserError: the loss or a weight is no longer a finite number.
+    """
+    started = time.perf_counter()
+    images, labels = as_tensors(train)
+    count = len(labels)
+    steps = recipe.epochs * steps_per_epoch(count, recipe.batch_size)
+    members = architectures.members(network)
+    optimizers = [make_optimizer(recipe, steps) for _ in members]
+    for member, optimizer in zip(members, optimizers, strict=True):
+        optimizer.build(member.trainable_variables)
+    variables = [*network.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
+    shards = batch_shards(recipe, threads)
+    train_epochs = [make_train_epoch(*pair, recipe, shards) for pair in zip(members, optimizers, strict=True)]
+    eval_step = make_eval_step(network)
+
+    history = restore(checkpoint, variables) if checkpoint else []
+    if history:
+        tqdm.write(f"Resuming after epoch {len(history)}")
+        started -= history[-1]["seconds"]
+    for epoch in range(len(history) + 1, recipe.epochs + 1):
+        means = [
+            train_epoch(images, labels, *epoch_inputs(recipe, count, (seed, epoch, member)))
+            for member, train_epoch in enumerate(train_epochs)
+        ]
+        loss, accuracy = np.mean(means, axis=0)
+        row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
+        check_finite(row, variables, recipe)
+        if validation and len(validation[1]):
+            row |= validate(eval_step, validation)
+        history.append({**row, "seconds": time.perf_counter() - started})
+        if checkpoint:
+            save_checkpoint(checkpoint, variables, history)
+        if on_epoch_end:
+            on_epoch_end(row)
+    return history
+
+
+# The optimizer.
+
+
+def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
+    """Adam for a run of `steps` steps. Kernels alone decay, apart from the gradient (AdamW).
+
+    Loshchilov, Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+    """
+    optimizer = keras.optimizers.Adam(learning_rate(recipe, steps), weight_decay=recipe.weight_decay or None)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    return optimizer
+
+
+def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """Constant; or one cycle, linearly from a 25th up to the recipe's rate, then along a cosine down to 0.
+
+    Smith, "A disciplined approach to neural network hyper-parameters", 2018.
+    """
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    warmup = round(WARMUP * steps)
+    return keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 25,
+        decay_steps=steps - warmup,
+        warmup_steps=warmup,
+        warmup_target=recipe.learning_rate,
+    )
+
+
+# The inputs of an epoch, sampled with NumPy.
+
+
+def as_tensors(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+    """The split in TensorFlow's memory, where it stays: images as they are, labels as int32."""
+    images, labels = split
+    return tf.constant(images), tf.constant(labels, dtype=tf.int32)
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """The number of batches that hold `count` images; the last one may be short."""
+    return math.ceil(count / batch_size)
+
+
+def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Shuffle `count` images into batches of one size, as a compiled loop needs them.
+
+    Returns the indices of the images, int32 (steps, batch size), and the weight of each, float32: 1, or 0 for padding;
+    the last batch is padded with the first images. If there are fewer images than `batch_size`, all are one batch.
+    """
+    batch_size = min(batch_size, count)
+    shape = steps_per_epoch(count, batch_size), batch_size
+    order = np.random.default_rng(seed).permutation(count).astype(np.int32)
+    weights = np.arange(math.prod(shape)) < count
+    return np.resize(order, shape), weights.reshape(shape).astype(np.float32)
+
+
+def epoch_inputs(recipe: Recipe, count: int, seed: Sequence[int]) -> list[NDArray[Any]]:
+    """The `batches` of an epoch over `count` images and, for a recipe with augmentation, their warps."""
+    indices, weights = batches(count, recipe.batch_size, seed)
+    if not recipe.augmentation.is_active:
+        return [indices, weights]
+    return [indices, weights, sample_warps(recipe.augmentation, indices.shape, (*seed, AUGMENTATION_STREAM))]
+
+
+# One epoch, compiled.
+
+
+def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: Recipe, shards: int) -> CompiledFunction:
+    """The compiled function of one epoch: images, labels and `epoch_inputs` to the mean loss and accuracy.
+
+    XLA compiles dense layers. Convolutions stay a TensorFlow graph: XLA's take ten times as long on a CPU.
+    """
+    trainable = network.trainable_variables
+
+    def forward(images: tf.Tensor, indices: tf.Tensor, *warps: tf.Tensor) -> tf.Tensor:
+        batch = tf.gather(images, indices)
+        return network(warp(batch, *warps) if warps else batch, training=True)
+
+    def train_step(
+        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs = zip(*(split_batch(tensor, shards) for tensor in (indices, *warps)), strict=True)
+        with tf.GradientTape() as tape:
+            logits = tf.concat([forward(images, *shard) for shard in inputs], axis=0)
+            losses, correct = losses_and_correct(tf.gather(labels, indices), logits, recipe.label_smoothing)
+            total = tf.reduce_sum(losses * sample_weight)
+            mean = total / tf.reduce_sum(sample_weight)
+        optimizer.apply(tape.gradient(mean, trainable), trainable)
+        return total, tf.reduce_sum(correct * sample_weight)
+
+    @tf.function(jit_compile=isinstance(recipe, Mlp), autograph=False)  # type: ignore[untyped-decorator]
+    def train_epoch(
+        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        def body(i: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            step = train_step(images, labels, indices[i], sample_weight[i], *(one[i] for one in warps))
+            return i + 1, loss + step[0], correct + step[1]
+
+        zero = tf.zeros((), dtype=sample_weight.dtype)
+        steps = tf.shape(indices)[0]
+        _, loss, correct = tf.while_loop(lambda i, *_: i < steps, body, (0, zero, zero))
+        count = tf.reduce_sum(sample_weight)
+        return loss / count, correct / count
+
+    return train_epoch  # type: ignore[no-any-return]
+
+
+def batch_shards(recipe: Recipe, threads: int) -> int:
+    """Shards of a batch that are computed at the same time, one thread each, where a network has convolutions.
+
+    That is faster than all threads on one operation. Batch normalization takes each shard by itself.
+    """
+    return 1 if isinstance(recipe, Mlp) else threads
+
+
+def split_batch(tensor: tf.Tensor, shards: int) -> list[tf.Tensor]:
+    """Split a batch into at most `shards` parts, whose sizes differ by one at most; none is empty."""
+    sizes = [len(part) for part in np.array_split(range(tensor.shape[0]), shards) if len(part)]
+    return list(tf.split(tensor, sizes)) if len(sizes) > 1 else [tensor]
+
+
+def losses_and_correct(
+    labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """For each image, the cross-entropy (nats), and 1 if the prediction is correct, else 0; both (n,)."""
+    # The sparse form of this cross-entropy computes the same, by a scatter that costs XLA up to a tenth of an epoch.
+    targets = tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
+    losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=label_smoothing)
+    correct = tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels
+    return losses, tf.cast(correct, losses.dtype)
+
+
+# After an epoch: validation, divergence, checkpoint.
+
+
+def make_eval_step(network: keras.Model) -> CompiledFunction:
+    """The compiled function that sums the losses and the correct predictions of a batch.
+
+    A plain graph: XLA would compile for longer than a training run's whole validation takes.
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def eval_step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        losses, correct = losses_and_correct(labels, network(images, training=False))
+        return tf.reduce_sum(losses), tf.reduce_sum(correct)
+
+    return eval_step  # type: ignore[no-any-return]
+
+
+def validate(eval_step: CompiledFunction, validation: Split, batch_size: int = 1000) -> EpochMetrics:
+    """`val_loss` (nats) and `val_accuracy` (0..1), the means over the validation set."""
+    images, labels = as_tensors(validation)
+    starts = range(0, len(labels), batch_size)
+    sums = [eval_step(images[i : i + batch_size], labels[i : i + batch_size]) for i in starts]
+    loss, accuracy = np.sum(np.array(sums, dtype=np.float64), axis=0) / len(labels)
+    return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+
+
+def check_finite(row: EpochMetrics, variables: Variables, recipe: Recipe) -> None:
+    """Raise UserError if the epoch diverged. The loss does not show what the last step did to the weights."""
+    if not (math.isfinite(row["loss"]) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
+        raise UserError(
+            f"Training diverged in epoch {row['epoch']}: loss {row['loss']} at learning rate {recipe.learning_rate}; "
+            "lower the recipe's learning_rate"
+        )
+
+
+def save_checkpoint(checkpoint: Checkpoint, variables: Variables, history: Sequence[EpochMetrics]) -> None:
+    """Save the variables of network and optimizer, and the rows so far."""
+    arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
+    checkpoint.save({"history": np.array(json.dumps(history)), **arrays})
+
+
+def restore(checkpoint: Checkpoint, variables: Variables) -> list[EpochMetrics]:
+    """Set the variables from the checkpoint, and return the rows until then; none without a checkpoint."""
+    arrays = checkpoint.load()
+    if arrays is None:
+        return []
+    for number, variable in enumerate(variables):
+        variable.assign(arrays[f"variable_{number}"])
+    return list(json.loads(str(arrays["history"])))
+
+
+@contextmanager
+def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """A bar of `epochs` steps, and the `on_epoch_end` that moves it and shows the epoch's metrics."""
+    with tqdm(total=epochs, desc="train", unit="epoch") as bar:
+
+        def on_epoch_end(row: Mapping[str, float]) -> None:
+            bar.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"}, refresh=False)
+            bar.update(row["epoch"] - bar.n)
+
+        yield on_epoch_end
