@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed.lock
-PEERS := .venv-bench/ready
+BENCH_ENV := .venv-bench/ready
 
 # DVC runs the stages with the environment's Python.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -18,8 +18,8 @@ export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# The stamp is a copy of the lock that was installed last. uv takes a third of pip's time; pip follows where uv fails, as
-# it does behind an index that only pip is configured for. The project itself is installed for the command `digits`.
+# The stamp is a copy of the lock that was installed last. uv takes a third of pip's time; pip is
+# the fallback, for example behind an index that only pip knows. The project itself is installed for the command `digits`.
 # Bytecode is compiled as pip does it: where Python may write none, each import of TensorFlow would take 10 s.
 INSTALL = rm -f $(STAMP) && \
 	{ $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement $(1) || \
@@ -37,18 +37,18 @@ repro: setup ## run the pipeline
 	@$(BIN)/dvc repro
 
 # Ends with a message if the port is in use, where MLflow would end with a traceback.
-FREE = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || \
+CHECK_PORT = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || \
 	{ echo 'Port $(PORT) is in use; choose another, as in: make $@ PORT=5050' >&2; exit 1; }
 
 ui: PORT ?= 5000
 ui: setup ## compare the runs in a browser, on port 5000 or PORT=...
-	@$(FREE)
+	@$(CHECK_PORT)
 	@$(BIN)/mlflow ui --workers 1 --port $(PORT)
 
 serve: PORT ?= 8001
 serve: export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
 serve: setup ## serve the champion's predictions over HTTP, on port 8001 or PORT=...
-	@$(FREE)
+	@$(CHECK_PORT)
 	@$(BIN)/python -c 'import mlflow; mlflow.MlflowClient().get_model_version_by_alias("digits", "champion")' 2>/dev/null || \
 		{ echo 'MLflow has no champion of the model digits yet; log one with: make repro' >&2; exit 1; }
 	@$(BIN)/mlflow models serve --model-uri models:/digits@champion --env-manager local --port $(PORT)
@@ -76,7 +76,7 @@ format: dev ## fix the style
 
 check: lint test ## everything that must pass: the one gate, locally and in CI
 
-bench: dev $(PEERS) ## compare the speed with other libraries; takes twenty-five minutes on an idle machine
+bench: dev $(BENCH_ENV) ## compare the speed with other libraries; takes twenty-five minutes on an idle machine
 	@PYTHONPATH=src $(BIN)/python benchmarks/speed.py
 	@PYTHONPATH=src $(BIN)/python benchmarks/convolutions.py
 	@PYTHONPATH=src $(BIN)/python benchmarks/serving.py
@@ -100,7 +100,7 @@ lock: dev ## pin the newest versions that pyproject.toml allows
 clean: ## remove the environments and the tools' caches; data, DVC's cache and the runs stay
 	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache
 
-$(PEERS): pyproject.toml
+$(BENCH_ENV): pyproject.toml
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --upgrade 'pip>=25.1' # knows dependency groups
 	@.venv-bench/bin/pip install --quiet --group bench

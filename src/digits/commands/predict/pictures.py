@@ -52,7 +52,7 @@ def read(content: bytes) -> Picture:
 
     Raises:
         UserError: it is no such file, damaged, too small or too large, or it does not show one digit. The message
-            begins with the fault, as in "shows no digit".
+            begins with the error, as in "shows no digit".
     """
     grey = _decode(content)
     return Picture(grey, _prepare(grey))
@@ -126,7 +126,7 @@ def _find_ink(picture: Grey) -> tuple[Grey, Mask]:
 
 
 def _paper(picture: Grey) -> Grey:
-    """The shade of the paper at each pixel: least squares, three times without what differs most from it."""
+    """The shade of the paper at each pixel: least squares, three times without the pixels farthest from it."""
     height, width = picture.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
