@@ -1,3 +1,5 @@
-"""Sets TensorFlow up before a test module imports it."""
+"""Sets TensorFlow up before a test module imports it, and its threads before anything computes."""
 
-import digits.model  # noqa: F401
+from digits import model
+
+model.set_threads(intra_op_threads=1)

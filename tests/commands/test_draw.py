@@ -186,6 +186,7 @@ def test_command_opens_the_page_and_ends_quietly(tmp_path: Path, number: signal.
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert running.stdout
     line = running.stdout.readline()
