@@ -96,7 +96,7 @@ class Sandbox:
         assert ended.returncode == -signal.SIGKILL
 
     def repro(self, *options: str) -> list[str]:
-        """Run `dvc repro` and return the stages that ran, in the order of `STAGES`: DVC's order of the last two varies."""
+        """Run `dvc repro` and return the stages that ran, in the order of `STAGES`; DVC may run leaves in another."""
         lines = self.run("dvc", "repro", *options).splitlines()
         ran = [line.split("'")[1] for line in lines if line.startswith("Running stage")]
         return sorted(ran, key=STAGES.index)
