@@ -19,7 +19,7 @@ def committed(path: str) -> Any:
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A sandbox in which the committed params have run."""
     sandbox = make_sandbox(tmp_path_factory.mktemp("mnist") / "digits", params={})
-    assert sandbox.repro() == STAGES
+    assert sandbox.repro() == [stage for stage in STAGES if stage != "report"], "its page is in Git, and up to date"
     return sandbox
 
 
