@@ -1,4 +1,4 @@
-"""Every wrong value of params.yaml is refused in one line of its own, before anything slow is imported."""
+"""Every wrong value of params.yaml is refused in a line; recipes are independent of each other."""
 
 import os
 import re
@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from digits import params
+from digits.commands.sweep import grid
 from digits.common.errors import UserError
 from digits.data.catalogue import CATALOGUE
 from digits.params import Cnn, Mlp
@@ -109,7 +110,7 @@ def test_wrong_value_is_refused(
     assert re.fullmatch(rf"{re.escape(key)}(\.\d)*: {re.escape(complaint)}", line)
 
 
-def test_every_fault_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_every_error_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
     content["train"]["momentum"] = 0.9
     content["recipes"]["tutorial"]["epoch"] = content["recipes"]["tutorial"].pop("epochs")
     del content["predict_sample"]
@@ -144,7 +145,7 @@ def test_recipe_has_the_keys_of_its_architecture(tmp_path: Path, content: dict[s
     ]
 
 
-def test_augmentation_needs_pixels_of_their_own(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_augmentation_needs_minmax(tmp_path: Path, content: dict[str, Any]) -> None:
     """A column of unit length is no longer one once the image is turned."""
     content["recipes"]["tutorial"]["augmentation"]["rotation"] = 10
     (line,) = complaints(tmp_path, content)
@@ -215,9 +216,14 @@ def test_most_stages_have_params() -> None:
     assert stages_with_params() == ["fetch", "normalize", "predict_sample", "report", "train"]
 
 
-@pytest.mark.parametrize("stage", stages_with_params())
+@pytest.mark.parametrize(
+    "stage", [pytest.param(name, marks=pytest.mark.slow if name == "train" else ()) for name in stages_with_params()]
+)
 def test_stage_refuses_wrong_params_first(tmp_path: Path, content: dict[str, Any], stage: str) -> None:
-    """The real script, in a folder that has nothing but wrong params: one line, and nothing slow imported."""
+    """The real script, in a folder that has nothing but wrong params: one line, and nothing slow is imported before.
+
+    Stage train alone imports TensorFlow first.
+    """
     content["recipes"]["tutorial"]["batch_size"] = -3
     write(tmp_path, content)
     ended = run(tmp_path, ROOT / "stages" / f"{stage}.py")
@@ -250,3 +256,27 @@ def test_recipes_share_no_mapping() -> None:
     recipes = YAML().load(ROOT / "params.yaml")["recipes"]
     nested = [id(value) for recipe in recipes.values() for value in recipe.values() if isinstance(value, dict)]
     assert len(nested) == len(recipes) == len(set(nested))
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("mlp.augmentation.rotation=5", {"augmentation": {"rotation": 5, "scale": 0.12, "shear": 0.12, "shift": 2.5}}),
+        ("cnn.augmentation.rotation=5", {"augmentation": {"rotation": 5, "scale": 0.12, "shear": 0.12, "shift": 2.5}}),
+        ("cnn_fast.augmentation.shift=1", {"augmentation": {"rotation": 12, "scale": 0.12, "shear": 0.12, "shift": 1}}),
+        ("cnn.label_smoothing=0.2", {"label_smoothing": 0.2}),
+        ("ensemble.blocks=[[8],[8]]", {"blocks": [[8], [8]]}),
+        ("tutorial.members=2", {"members": 2}),
+    ],
+)
+def test_override_changes_one_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: dict[str, Any], override: str, changed: dict[str, Any]
+) -> None:
+    """Even if others take what they do not set from that one."""
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    name = override.partition(".")[0]
+    (made,) = grid.make([f"train.recipe={name}", f"recipes.{override}"], None)
+    content["recipes"][name] |= changed
+    assert YAML(typ="safe").load(made.text)["recipes"] == content["recipes"]
+    assert made.sections[f"recipes.{name}"] == content["recipes"][name]

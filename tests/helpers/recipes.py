@@ -32,7 +32,7 @@ def cnn(**changes: Any) -> Cnn:
     values = {key: value for key, value in TUTORIAL.items() if key != "hidden"}
     small = {
         "architecture": "cnn",
-        "blocks": ((4, 8), (8,)),
+        "blocks": ((4,), (4,)),
         "normalization": "minmax",
         "augmentation": AUGMENTATION,
         "schedule": "one_cycle",

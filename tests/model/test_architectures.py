@@ -18,7 +18,6 @@ METHODS = ["l2", "minmax"]
 
 
 def test_model_is_the_tutorials(pixels: Pixels) -> None:
-
     network = architectures.build(tutorial(), seed=0)
     assert network.count_params() == (784 + 1) * 128 + (128 + 1) * 128 + (128 + 1) * 10
     dense = [layer for layer in network.layers if layer.get_config().get("units")]
@@ -30,7 +29,6 @@ def test_model_is_the_tutorials(pixels: Pixels) -> None:
 
 
 def test_hidden_layers_are_the_recipes() -> None:
-
     assert architectures.build(tutorial(hidden=(7, 5)), seed=0).count_params() == 785 * 7 + 8 * 5 + 6 * 10
     assert architectures.build(tutorial(hidden=()), seed=0).count_params() == 785 * 10
 
@@ -56,7 +54,6 @@ def test_batch_norm_takes_the_place_of_biases() -> None:
 
 
 def test_patches_hold_neighbouring_pixels() -> None:
-
     network = architectures.build(cnn(), seed=0)
     patches = np.arange(784, dtype=np.float32).reshape(1, 28, 28)
     for layer in network.layers[:3]:
@@ -65,7 +62,6 @@ def test_patches_hold_neighbouring_pixels() -> None:
 
 
 def test_ensemble_averages_the_logits_of_its_members(pixels: Pixels) -> None:
-
     ensemble = architectures.build(cnn(members=3), seed=0)
     members = architectures.members(ensemble)
     logits = [inference.predict(member, normalization.minmax(pixels)) for member in members]
@@ -75,14 +71,12 @@ def test_ensemble_averages_the_logits_of_its_members(pixels: Pixels) -> None:
 
 
 def test_network_of_one_member_is_its_own() -> None:
-
     network = architectures.build(cnn(), seed=0)
     assert architectures.members(network) == [network]
 
 
 @pytest.mark.parametrize("recipe", [tutorial(), cnn(), cnn(members=2)], ids=["mlp", "cnn", "ensemble"])
 def test_first_weights_follow_the_seed(recipe: Recipe) -> None:
-
     first, again, other = (architectures.build(recipe, seed).get_weights()[0] for seed in (0, 0, 1))
     assert (first == again).all()
     assert (first != other).any()
@@ -90,14 +84,12 @@ def test_first_weights_follow_the_seed(recipe: Recipe) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_layer_normalizes_as_numpy_does(pixels: Pixels, method: str) -> None:
-
     layer = architectures.NORMALIZATIONS[method]()
     expected = normalization.METHODS[method](pixels)
     np.testing.assert_allclose(layer(pixels.astype(np.float32)), expected, atol=1e-6)
 
 
 def test_every_method_has_a_layer() -> None:
-
     assert list(architectures.NORMALIZATIONS) == list(normalization.METHODS) == METHODS
 
 
@@ -129,7 +121,6 @@ def test_doubled_normalization_would_be_seen(pixels: Pixels) -> None:
 
 
 def test_models_probabilities_are_float32(pixels: Pixels) -> None:
-
     model = architectures.with_calibrated_softmax(architectures.build(tutorial(), seed=0), "l2", temperature=1)
     assert model.input_shape == (None, 28, 28)
     assert model.output_shape == (None, 10)

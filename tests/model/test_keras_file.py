@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+from keras.src.saving import saving_lib
 
 from digits.common.types import Pixels
 from digits.model import architectures, inference, keras_file
@@ -27,9 +28,7 @@ def save(path: Path, seed: int = 0, method: str = "l2") -> bytes:
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, year: int) -> None:
-    """What Keras and zipfile take for today."""
-    from keras.src.saving import saving_lib
-
+    """Keras and zipfile take it for the second of January of that year."""
     now = dt.datetime(year, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     fake = SimpleNamespace(datetime=SimpleNamespace(now=lambda: now))
     monkeypatch.setattr(saving_lib, "datetime", fake)
@@ -58,7 +57,6 @@ def test_clock_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("method", ["l2", "minmax"])
 def test_loaded_model_predicts_the_same_bits(tmp_path: Path, pixels: Pixels, method: str) -> None:
-
     model = architectures.with_calibrated_softmax(architectures.build(tutorial(), seed=0), method, temperature=1)
     keras_file.save(model, tmp_path / "model.keras")
     loaded = keras_file.load(tmp_path / "model.keras")
@@ -74,7 +72,6 @@ def test_keras_alone_can_load_the_file(tmp_path: Path, pixels: Pixels) -> None:
 
 
 def test_addresses_in_the_configuration_are_renumbered() -> None:
-
     config = {"layers": [{"shared_object_id": 140}, {"x": {"shared_object_id": 77}}, {"shared_object_id": 140}]}
     renumbered = json.loads(keras_file.renumbered(json.dumps(config)))
     assert renumbered == {"layers": [{"shared_object_id": 0}, {"x": {"shared_object_id": 1}}, {"shared_object_id": 0}]}

@@ -59,13 +59,11 @@ def test_nothing_is_far_outside(images: Images) -> None:
 
 
 def test_no_augmentation_is_the_identity() -> None:
-
     affine = sample_warps(augmentation(), (3, 5), (0,))
     np.testing.assert_array_equal(affine, np.broadcast_to(np.array(UNCHANGED, dtype=np.float32), (3, 5, 2, 3)))
 
 
-def test_warps_stays_within_the_recipe() -> None:
-
+def test_warps_stay_within_the_recipe() -> None:
     turned = sample_warps(augmentation(rotation=30), (10_000,), (0,))
     angles = np.rad2deg(np.arctan2(turned[:, 1, 0], turned[:, 0, 0]))
     assert 29 < angles.max() < 30.001
@@ -84,7 +82,7 @@ def test_warps_stays_within_the_recipe() -> None:
     assert -3 <= shifted.min() < -2.9
 
 
-def test_warps_scales_then_shears_then_rotates() -> None:
+def test_warps_scale_then_shear_then_rotate() -> None:
     """The affine part is their product: its determinant is that of the scaling, its first column shows the angle."""
     affine = sample_warps(augmentation(rotation=30, scale=0.25, shear=0.2), (10_000,), (0,))[:, :, :2].astype(float)
     angle = np.arctan2(affine[:, 1, 0], affine[:, 0, 0])
@@ -100,7 +98,6 @@ def test_warps_scales_then_shears_then_rotates() -> None:
 
 
 def test_warps_follow_the_seed() -> None:
-
     first, again, other = (
         sample_warps(Augmentation(**AUGMENTATION), (2, 4), seed) for seed in ((0, 1), (0, 1), (0, 2))
     )
