@@ -1,1 +1,1 @@
-"""A page to draw a digit on, and the server that answers for it."""
+"""A page to draw a digit on, and its server."""

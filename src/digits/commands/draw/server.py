@@ -1,7 +1,7 @@
 """The server of the page: its files, and the model's answer to a drawing.
 
-It is for the page alone. Other machines cannot reach it, and other pages in the same browser are refused: by the host's
-name (DNS rebinding) and by a request's origin.
+Only the page may use it: other machines cannot reach it, the check of `Host` stops DNS rebinding, and that of the
+content type stops other pages in the same browser.
 """
 
 import os
@@ -9,17 +9,13 @@ import socket
 import webbrowser
 from pathlib import Path
 from threading import Thread
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.middleware.trustedhost import TrustedHostMiddleware
-from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel
-from starlette.exceptions import HTTPException as StarletteHTTPException
-from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import ClientDisconnect
 
 from digits.commands.predict import pictures
@@ -30,31 +26,6 @@ HOST = "127.0.0.1"
 PAGE = Path(__file__).parent / "page"
 MAX_BYTES = 1_000_000  # bytes of a drawing; the page sends a few thousand
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-class Answer(BaseModel):
-    """The model's answer to a drawing.
-
-    Attributes:
-        probabilities: of the digits 0 to 9.
-        seen: the drawing as the model sees it, 28 rows of 28 pixels, 0..255.
-    """
-
-    probabilities: list[float]
-    seen: list[list[int]]
-
 
 def serve(model: str, port: int, *, open_browser: bool) -> None:
     """Serve the page until Ctrl-C, which raises KeyboardInterrupt; print its address."""
@@ -63,7 +34,7 @@ def serve(model: str, port: int, *, open_browser: bool) -> None:
 
         running = make_server(models.load(model))
         address = f"http://{HOST}:{port}"
-        print(f"Draw a digit: {address} (Ctrl-C ends this)", flush=True)
+        print(f"Draw a digit: {address} (Ctrl-C to stop)", flush=True)
         if open_browser:
             Thread(target=webbrowser.open, args=[address], daemon=True).start()  # some browsers take seconds
         running.run(sockets=[listener])
@@ -72,27 +43,27 @@ def serve(model: str, port: int, *, open_browser: bool) -> None:
 def make_app(classify: Classifier) -> FastAPI:
     """The page at /, and POST /predict, which takes a PNG file.
 
-    Every error is JSON, {"error": "a sentence"}; the status is 422 if the drawing does not show one digit.
+    The answer is JSON: the `probabilities` of the digits 0 to 9, and the drawing as the model has `seen` it, 28 rows of
+    28 pixels, 0..255. The `detail` of an error is a sentence; status 422 says that the drawing does not show one digit.
     """
     app = FastAPI(openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
-    app.middleware("http")(_add_headers)  # the last one added is the outermost
-    app.exception_handler(UserError)(_on_user_error)
-    app.exception_handler(StarletteHTTPException)(_on_http_error)
-    app.exception_handler(Exception)(_on_bug)
 
     @app.post("/predict")
-    def predict(drawing: Annotated[bytes, Depends(_read_drawing)]) -> Answer:
-        seen = pictures.read(drawing).seen
+    def predict(drawing: Annotated[bytes, Depends(_read_drawing)]) -> dict[str, Any]:
+        try:
+            seen = pictures.read(drawing).seen
+        except UserError as error:
+            raise HTTPException(422, f"The drawing {error}.") from error
         (probabilities,) = classify(seen[np.newaxis])
-        return Answer(probabilities=probabilities.tolist(), seen=seen.tolist())
+        return {"probabilities": probabilities.tolist(), "seen": seen.tolist()}
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app
 
 
 def listen(port: int) -> socket.socket:
-    """Open a port for this machine alone.
+    """Open a port that only this machine can reach.
 
     Raises:
         UserError: it cannot be opened; most likely another program has it.
@@ -106,18 +77,12 @@ def listen(port: int) -> socket.socket:
 
 def make_server(classify: Classifier) -> uvicorn.Server:
     """A server to be run with the socket of `listen`. Ctrl-C ends it and raises KeyboardInterrupt."""
-    app = make_app(classify)
-    config = uvicorn.Config(
-        app, lifespan="off", ws="none", log_level="warning", server_header=False, timeout_graceful_shutdown=5
-    )
-    return uvicorn.Server(config)
+    options: Any = {"lifespan": "off", "ws": "none", "log_level": "warning", "server_header": False}
+    return uvicorn.Server(uvicorn.Config(make_app(classify), timeout_graceful_shutdown=5, **options))
 
 
 async def _read_drawing(request: Request) -> bytes:
-    own_origin = f"http://{request.headers['host']}"
-    if request.headers.get("origin", own_origin) != own_origin:
-        raise HTTPException(403, "Only the page of this server may ask.")
-    if request.headers.get("content-type") != "image/png":
+    if request.headers.get("content-type") != "image/png":  # other pages may send this type only if the server says so
         raise HTTPException(415, "A drawing must be sent as image/png.")
     body = bytearray()
     try:
@@ -128,22 +93,3 @@ async def _read_drawing(request: Request) -> bytes:
     if len(body) > MAX_BYTES:
         raise HTTPException(413, f"A drawing must not be larger than {MAX_BYTES} bytes.")
     return bytes(body)
-
-
-async def _add_headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    response = await call_next(request)
-    response.headers.update(HEADERS)
-    return response
-
-
-async def _on_user_error(_: Request, error: UserError) -> JSONResponse:
-    return JSONResponse({"error": f"The drawing {error}."}, 422)
-
-
-async def _on_http_error(_: Request, error: StarletteHTTPException) -> JSONResponse:
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _on_bug(_: Request, __: Exception) -> JSONResponse:
-    """It is outside of `_add_headers`; the traceback is printed by uvicorn."""
-    return JSONResponse({"error": "The server failed; its terminal says why."}, 500, HEADERS)

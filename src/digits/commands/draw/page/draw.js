@@ -55,9 +55,9 @@ function clear() {
 function erased() {
   stroke = null;
   changed();
-  oldest = version;
+  firstValidVersion = version;
   if (strokes.length === 0) {
-    showNone("Draw one digit.");
+    showMessage("Draw one digit.");
   }
 }
 
@@ -120,13 +120,13 @@ function toPng() {
 
 // The model's answers
 
-let asked = 0; // the version of the last question
-let oldest = 0; // answers to earlier versions come too late: something was erased since
+let answeredVersion = 0; // the version of the last question
+let firstValidVersion = 0; // answers to earlier versions come too late: something was erased since
 let isAsking = false;
 
 /** Ask about the drawing, one question at a time, until the newest version is answered. */
 async function ask() {
-  if (isAsking || asked === version || strokes.length === 0) {
+  if (isAsking || answeredVersion === version || strokes.length === 0) {
     return;
   }
   isAsking = true;
@@ -134,14 +134,14 @@ async function ask() {
   let pause = PAUSE;
   try {
     const result = await predict();
-    asked = about;
-    if (about >= oldest) {
+    answeredVersion = about;
+    if (about >= firstValidVersion) {
       show(result);
     }
   } catch (error) {
     console.error(error);
     if (strokes.length > 0) {
-      showNone("The server does not answer. Start it again with: digits draw");
+      showMessage("The server does not answer. Start it again with: digits draw");
     }
     pause = RETRY;
   }
@@ -158,12 +158,12 @@ async function predict() {
     body: await toPng(),
     signal: AbortSignal.timeout(TIMEOUT),
   });
-  return response.json();
+  return response.status === 500 ? { detail: "The server failed; its terminal says why." } : response.json();
 }
 
-function show({ error, probabilities, seen }) {
-  if (error) {
-    showNone(error);
+function show({ detail, probabilities, seen }) {
+  if (detail) {
+    showMessage(detail);
     return;
   }
   const [best, second, third] = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]);
@@ -176,7 +176,7 @@ function show({ error, probabilities, seen }) {
   showSeen(seen);
 }
 
-function showNone(sentence) {
+function showMessage(sentence) {
   showText(answer, sentence);
   showBars([]);
   seenContext.clearRect(0, 0, SIDE, SIDE);
@@ -313,4 +313,4 @@ undoButton.addEventListener("click", undo);
 clearButton.addEventListener("click", clear);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 new ResizeObserver(redraw).observe(paper);
-showNone("Draw one digit.");
+showMessage("Draw one digit.");
