@@ -87,7 +87,7 @@ def measure() -> list[dict[str, float]]:
             print(rows[-1], flush=True)
             started = now
 
-    driver.sweep(configurations, on_result, workers=WORKERS)
+    driver.sweep(configurations, workers=WORKERS, on_result=on_result)
     return rows
 
 
@@ -97,7 +97,7 @@ def look_up() -> float:
     configurations = grid.make([], TASKS)
     make_runs({"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git.dirty": "false"}, configurations)
     started = time.perf_counter()
-    driver.sweep(configurations, on_result=lambda _: None)
+    driver.sweep(configurations)
     return time.perf_counter() - started
 
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Annotated
 
 import typer
+from tqdm import tqdm
 
-from digits.commands.progress import bar
 from digits.commands.sweep import driver
 from digits.common import paths
 from digits.common.errors import exit_on_user_error
@@ -20,11 +20,11 @@ def main(seeds: Annotated[int, typer.Argument(min=1, help="Run each recipe with 
 
     MLflow's runs of this commit are looked up: after an interruption, the same command resumes with what is missing.
     """
-    _, results = driver.run_with_bar(trials.make(seeds), workers=1)
+    _, results = driver.sweep(trials.make(seeds), workers=1)
     finished = trials.finished(results)
     unmeasured = robustness.unmeasured([trial.run for trial in trials.full_size(finished)])
-    with bar("Robustness", len(unmeasured)) as shown:
-        robustness.measure(unmeasured, paths.RAW, shown.advance)
+    with tqdm(total=len(unmeasured), desc="Robustness") as bar:
+        robustness.measure(unmeasured, paths.RAW, bar.update)
     print(reports.write(finished))
     print(f"\nTables and figures: {reports.TABLE}, {reports.FOLDER}/")
 

@@ -1,4 +1,4 @@
-"""The command `digits`. Each function imports its module of `digits.commands` when it runs: many are slow to import."""
+"""The command `digits`. Each subcommand imports its module when it runs, because many are slow to import."""
 
 import os
 import signal
@@ -19,13 +19,13 @@ Model = Annotated[str, typer.Option(help="A .keras file, or a model in MLflow, s
 
 @app.callback()
 def digits() -> None:
-    """Experiments and predictions. Run it in the repository; `digits COMMAND --help` explains a command."""
+    """Run experiments and classify digits. Run it in the repository; `digits COMMAND --help` explains a command."""
 
 
 @app.command()
 def draw(
     model: Model = DEFAULT_MODEL,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the page, on this machine alone.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the page, which only this machine can reach.")] = 8000,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, but do not open it.")] = False,
 ) -> None:
     """Draw a digit in the browser and watch the model's answer change with each stroke.
@@ -63,14 +63,16 @@ def sweep(
     ] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Run each configuration with the seeds 0 to N-1.")] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, such as tcp://10.0.0.1:8786.")
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler, such as tcp://10.0.0.1:8786.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="On this machine; one per core by default.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="On this machine; by default one per core and 2 GB.")
+    ] = None,
 ) -> None:
     """Run the pipeline with every combination of some params.
 
     Each configuration runs in a fresh clone of the current commit and becomes an MLflow run. One that has a run already
-    is looked up. For example:
+    is not run again. For example:
 
     digits sweep -S recipes.tutorial.learning_rate=0.001,0.003 -S 'recipes.tutorial.hidden=[128],[256,128]' --seeds 5
     """
@@ -83,7 +85,7 @@ def sweep(
         raise UserError(f"a sweep needs {error.name}; install it with: make setup") from error
     from rich.console import Console
 
-    name, results = driver.run_with_bar(configurations, scheduler, workers)
+    name, results = driver.sweep(configurations, scheduler, workers)
     Console().print(summary.render(results))
     sources = [result.source for result in results if result.run]
     print(
@@ -97,9 +99,9 @@ def sweep(
 
 @app.command()
 def verify(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, its name, or six or more digits of its state.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, its name, or the first six digits of its state.")],
 ) -> None:
-    """Rebuild a run from its commit and params in a temporary clone, and compare all that MLflow shows or serves of it.
+    """Rebuild a run from its commit and params in a temporary clone, and compare all that MLflow shows of it.
 
     Exit status: 0 if it is identical, 1 if it is not or cannot be rebuilt, 2 if the environment differs.
     """
@@ -117,7 +119,7 @@ def verify(
 
 
 def main() -> None:
-    """Run the command; what the user can fix is printed as plain lines, with exit status 1."""
+    """Run the command. Errors that the user can fix are printed without a traceback, with exit status 1."""
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for number in (signal.SIGHUP, signal.SIGTERM):

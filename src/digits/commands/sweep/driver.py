@@ -16,14 +16,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import cloudpickle
+import mlflow
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, as_completed
 from distributed.system import MEMORY_LIMIT
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from tqdm import tqdm
 
 from digits.commands import clone
-from digits.commands.progress import bar
 from digits.commands.sweep import worker
 from digits.commands.sweep.grid import Configuration
 from digits.common import paths
@@ -53,42 +54,25 @@ class Result:
     error: str = ""
 
 
-def run_with_bar(
-    configurations: Sequence[Configuration], scheduler: str | None = None, workers: int | None = None
-) -> tuple[str, list[Result]]:
-    """Run `sweep` with a progress bar; a configuration that fails is printed at once.
-
-    Returns the name of the sweep, and the results as they came.
-    """
-    results: list[Result] = []
-    with bar("Configurations", len(configurations)) as shown:
-
-        def on_result(result: Result) -> None:
-            results.append(result)
-            shown.advance()
-            if result.error:
-                shown.print(f"{result.configuration} failed:\n{result.error}")
-
-        return sweep(configurations, on_result, scheduler, workers), results
-
-
 def sweep(
     configurations: Sequence[Configuration],
-    on_result: Callable[[Result], object],
     scheduler: str | None = None,
     workers: int | None = None,
-) -> str:
+    on_result: Callable[[Result], object] = lambda _: None,
+) -> tuple[str, list[Result]]:
     """Run each configuration at the commit that is checked out, unless MLflow has its run already.
+
+    A bar shows the progress, and a configuration that fails is printed at once.
 
     Args:
         configurations: what to run.
-        on_result: called with each result as it comes; those that are known come first.
         scheduler: the address of a Dask scheduler; None starts a cluster on this machine.
         workers: of the cluster on this machine; None makes one per core, if there is memory for them.
+        on_result: called with each result as it comes; those that are known come first.
 
     Returns:
-        The name of the sweep, which follows from the commit and the configurations. In MLflow, each run has the tag
-        `sweep.NAME`, whose value is its configuration.
+        The name of the sweep, which follows from the commit and the configurations, and the results as they came. In
+        MLflow, each run has the tag `sweep.NAME`, whose value is its configuration.
 
     Raises:
         UserError: something is missing or not committed, so that nothing was run.
@@ -98,31 +82,38 @@ def sweep(
     texts = "\n".join(sorted(configuration.text for configuration in configurations))
     name = hashlib.sha256(f"{commit}\n{texts}".encode()).hexdigest()[:7]
 
-    pending = []
-    with store.connect() as (client, experiment_id):
-        known = _known_runs(client, experiment_id, commit)
-        for configuration in configurations:
-            if run := known.get(_params(configuration)):
-                on_result(Result(configuration, _tagged(client, run, name, configuration)))
-            else:
-                pending.append(configuration)
-    if pending:
-        checkout = _checkout(repository, commit, "" if scheduler else _cache_dir(), variables)
-        with _cluster(scheduler, workers) as dask:
-            for index, outcome in _outcomes(dask, checkout, [one.text for one in pending]):
-                on_result(_result(pending[index], outcome, name))
-    return name
+    results, pending = list[Result](), list[Configuration]()
+    with tqdm(total=len(configurations), desc="Configurations") as bar:
+
+        def add(result: Result) -> None:
+            results.append(result)
+            on_result(result)
+            bar.update()
+            if result.error:
+                bar.write(f"{result.configuration} failed:\n{result.error}", file=sys.stderr)
+
+        with store.connect() as (client, experiment_id):
+            known = _known_runs(experiment_id, commit)
+            for configuration in configurations:
+                if run := known.get(frozenset(run_content.flatten(configuration.sections).items())):
+                    add(Result(configuration, _tagged(client, run, name, configuration)))
+                else:
+                    pending.append(configuration)
+        if pending:
+            checkout = _checkout(repository, commit, "" if scheduler else _cache_dir(), variables)
+            with _cluster(scheduler, workers) as dask:
+                for index, outcome in _outcomes(dask, checkout, [one.text for one in pending]):
+                    add(_result(pending[index], outcome, name))
+    return name, results
 
 
 def _clean_commit() -> tuple[Path, str]:
-    """The repository and the commit that is checked out, which must be all that there is."""
+    """The repository and the commit that is checked out. There must be no uncommitted changes."""
     try:
         repository, commit = Path(git("rev-parse", "--show-toplevel")), git("rev-parse", "HEAD")
     except GitError as error:
-        raise UserError(
-            "digits sweep needs a Git commit; run it in the pipeline's repository "
-            f"(Git says: {' '.join(str(error).split())})"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"digits sweep needs a Git commit; run it in the repository (Git says: {reason})") from error
     if changes := ", ".join(uncommitted(COMMITTED)):
         raise UserError(
             f"a sweep runs what is committed, but these have changed: {changes}; commit or stash them first"
@@ -131,7 +122,7 @@ def _clean_commit() -> tuple[Path, str]:
 
 
 def _logging_variables(scheduler: str | None) -> dict[str, str]:
-    """The environment variables that say where and how to log, with a store that every worker reaches."""
+    """The environment variables that say where and how to log, with a store that every worker can reach."""
     uri = store.tracking_uri()
     if scheduler and (not uri.startswith(("http://", "https://")) or (_is_local(uri) and not _is_local(scheduler))):
         raise UserError(
@@ -154,21 +145,11 @@ def _cache_dir() -> str:
     return str(Path(ran.stdout.splitlines()[-1]).absolute())
 
 
-def _known_runs(client: MlflowClient, experiment_id: str, commit: str) -> dict[frozenset[tuple[str, str]], Run]:
+def _known_runs(experiment_id: str, commit: str) -> dict[frozenset[tuple[str, str]], Run]:
     """The finished runs of a commit's unchanged code, by their params."""
     wanted = f"tags.`mlflow.source.git.commit` = '{commit}' AND tags.`git.dirty` = 'false' AND status = 'FINISHED'"
-    known: dict[frozenset[tuple[str, str]], Run] = {}
-    token = None
-    while token != "":
-        page = client.search_runs([experiment_id], wanted, page_token=token)
-        known |= {frozenset(run.data.params.items()): run for run in page}
-        token = page.token or ""
-    return known
-
-
-def _params(configuration: Configuration) -> frozenset[tuple[str, str]]:
-    """The params of a configuration as MLflow has them."""
-    return frozenset(run_content.flatten(configuration.sections).items())
+    runs = mlflow.search_runs([experiment_id], wanted, output_format="list")
+    return {frozenset(run.data.params.items()): run for run in runs}
 
 
 def _tagged(client: MlflowClient, run: Run, sweep: str, configuration: Configuration) -> Run:
@@ -182,9 +163,9 @@ def _result(configuration: Configuration, outcome: dict[str, Any], sweep: str) -
     try:
         with store.connect() as (client, experiment_id):
             found = client.search_runs([experiment_id], f"tags.`{run_content.STATE_TAG}` = '{outcome['state']}'")
-            first = min(found, key=lambda run: str(run.info.run_id), default=None)  # the one that is kept of several
+            first = min(found, key=lambda run: str(run.info.run_id), default=None)  # the duplicate that is kept
             run = _tagged(client, first, sweep, configuration) if first else None
-    except UserError as error:  # the other tasks go on, and the same sweep once more will find this run
+    except UserError as error:  # the other tasks go on, and the same sweep, rerun, finds this run
         return Result(configuration, error=str(error))
     source = "trained" if outcome["trained"] else "restored"
     return Result(configuration, run, source, "" if run else "its MLflow run has been deleted in the meantime")

@@ -23,7 +23,7 @@ SEED = "train.seed"
 class Configuration:
     """One point of the grid."""
 
-    overrides: Mapping[str, str]  # by dotted key, as typed: {"recipes.tutorial.hidden": "[256,128]"}
+    overrides: Mapping[str, str]  # by dotted key, as given: {"recipes.tutorial.hidden": "[256,128]"}
     text: str  # of its params.yaml
 
     def __str__(self) -> str:

@@ -13,7 +13,7 @@ from digits.commands.sweep.grid import SEED
 def summarize(results: Sequence[Result]) -> tuple[list[str], pd.DataFrame]:
     """The params that have several values, and a row per configuration, best first by validation accuracy.
 
-    Columns: these params; `runs` and `failed`, their numbers; `accuracy` and `deviation`, mean and standard deviation
+    Columns: these params; `runs` and `failed`, counts; `accuracy` and `deviation`, mean and standard deviation
     of the validation accuracy over the runs (NaN where there is none); `seconds`, the mean time of training.
     """
     rows = [

@@ -1,12 +1,13 @@
-"""The part of a sweep that runs on a Dask worker: the repository at the sweep's commit, and one task after the other.
+"""The part of a sweep that runs on a Dask worker: the repository at the sweep's commit, and one task at a time.
 
-It is sent there by value, so a worker needs the libraries of the lock, not this one.
+It is sent there by value, so a worker needs the locked dependencies, but not this library.
 """
 
 import json
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from distributed import Worker, WorkerPlugin, get_worker
 from digits.commands.clone import Clone, CommandError, make_clone
 
 ATTEMPTS = 6
-PAUSE = 15  # seconds between attempts, so that an MLflow server may be away for a minute or more
+PAUSE = 15  # seconds between attempts, so that an MLflow server may be unreachable for 75 s
 
 
+@dataclass(eq=False)
 class Checkout(WorkerPlugin):
     """The repository on each worker, on those that join later too, and the clones in which tasks run there.
 
@@ -30,16 +32,13 @@ class Checkout(WorkerPlugin):
         variables: environment variables that say where to log.
     """
 
-    def __init__(
-        self, name: str, bundle: bytes, commit: str, subfolder: str, cache: str, variables: dict[str, str]
-    ) -> None:
-        self.name = name
-        self.bundle = bundle
-        self.commit = commit
-        self.subfolder = subfolder
-        self.cache = cache
-        self.variables = variables
-        self.running: dict[Any, Clone] = {}
+    name: str
+    bundle: bytes
+    commit: str
+    subfolder: str
+    cache: str
+    variables: dict[str, str]
+    running: dict[Any, Clone] = field(default_factory=dict, init=False)
 
     def setup(self, worker: Worker) -> None:
         """Unpack the repository."""
@@ -47,8 +46,8 @@ class Checkout(WorkerPlugin):
         self.folder.mkdir()
         bundle = self.folder / "bundle"
         bundle.write_bytes(self.bundle)
-        clone = ["git", "clone", "--quiet", "--bare", str(bundle), str(self.folder / "repository")]
-        subprocess.run(clone, check=True)  # noqa: S603
+        command = ["git", "clone", "--quiet", "--bare", str(bundle), str(self.folder / "repository")]
+        subprocess.run(command, check=True)  # noqa: S603
         bundle.unlink()
         self.bundle = b""
 
@@ -71,15 +70,9 @@ class Checkout(WorkerPlugin):
         Returns the `state` that was logged and whether its network was `trained` here, or the `error`.
         """
         cache = self.cache or str(self.folder / "cache")
+        options: Any = {"place": self.folder, "cache": cache, "variables": self.variables}
         try:
-            with make_clone(
-                self.folder / "repository",
-                self.commit,
-                self.subfolder,
-                place=self.folder,
-                cache=cache,
-                variables=self.variables,
-            ) as clone:
+            with make_clone(self.folder / "repository", self.commit, self.subfolder, **options) as clone:
                 self.running[key] = clone
                 (clone.root / "params.yaml").write_text(params)
                 _reproduce(clone)
@@ -92,7 +85,7 @@ class Checkout(WorkerPlugin):
 
 
 def _reproduce(clone: Clone) -> None:
-    """Run the stages up to `track`; where it alone fails, again, as a server may be away."""
+    """Run the stages up to `track`. If only `track` fails, try again: the server may be unreachable."""
     for attempt in reversed(range(ATTEMPTS)):
         try:
             clone.dvc("repro", "track")
