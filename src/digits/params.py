@@ -37,7 +37,7 @@ def _check_blocks(blocks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...],
 
 
 Count = Annotated[int, Field(gt=0)]
-# DVC reads `recipes.${train.recipe}` as a path of keys, and Hydra would read `1e5` as a number.
+# A dot would split the key `recipes.${train.recipe}` of DVC, and Hydra would read `1e5` as a number.
 RecipeName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -52,13 +52,13 @@ class Section(BaseModel):
 
 
 class Fetch(Section):
-    """Which dataset."""
+    """The dataset to fetch."""
 
     dataset: Annotated[str, AfterValidator(_in_catalogue)]
 
 
 class Normalize(Section):
-    """How many images to learn from and how many to hold out. How pixels are scaled is part of the recipe."""
+    """The sizes and the seed of the split. How pixels are scaled is part of the recipe."""
 
     train_size: Count
     validation_size: Annotated[int, Field(ge=0)]
@@ -66,7 +66,7 @@ class Normalize(Section):
 
 
 class Train(Section):
-    """Which recipe to follow, the seed, and TensorFlow's threads."""
+    """The recipe to follow, the seed, and TensorFlow's threads."""
 
     recipe: RecipeName
     seed: Seed
@@ -74,13 +74,13 @@ class Train(Section):
 
 
 class PredictSample(Section):
-    """Which test image to look at. The stage checks the range, since it knows how many there are."""
+    """The test image to look at. The stage checks its range."""
 
     index: int
 
 
 class Augmentation(Section):
-    """How far an image may be changed each time the network sees it; see `digits.training.augmentation`."""
+    """Upper limits of the random changes of an image; see `digits.training.augmentation`."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     scale: Fraction
@@ -94,7 +94,7 @@ class Augmentation(Section):
 
 
 class _Recipe(Section):
-    """How a network is trained, whatever its architecture."""
+    """The settings that every architecture has."""
 
     normalization: Literal["l2", "minmax"]
     augmentation: Augmentation
@@ -115,14 +115,14 @@ class _Recipe(Section):
 
 
 class Mlp(_Recipe):
-    """Dense layers."""
+    """A recipe for a network of dense layers."""
 
     architecture: Literal["mlp"]
     hidden: Widths
 
 
 class Cnn(_Recipe):
-    """Convolutions in blocks."""
+    """A recipe for a network of convolutions, in blocks."""
 
     architecture: Literal["cnn"]
     blocks: Annotated[tuple[Widths, ...], Strict(False), AfterValidator(_check_blocks)]
@@ -133,7 +133,7 @@ RECIPES: Mapping[str, type[Recipe]] = {"mlp": Mlp, "cnn": Cnn}  # by architectur
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """All of params.yaml."""
 
     fetch: Fetch
     normalize: Normalize
@@ -169,32 +169,28 @@ def load(path: Path = Path("params.yaml")) -> Params:
         raise UserError("\n".join(f"{path}: {_format_error(one)}" for one in error.errors())) from error
 
 
+ALLOWED = {  # by the type of pydantic's error, where its own message does not serve
+    "model_attributes_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "string_pattern_mismatch": "must be a letter, then letters, digits, - or _",
+    "too_short": "must not be empty",
+    "union_tag_invalid": f"must be {' or '.join(map(repr, RECIPES))}",
+}
+
+
 def _format_error(error: ErrorDetails) -> str:
-    """One error as `key: what is allowed, got what`."""
-    where, value = _dotted(error["loc"]), error["input"]
-    match error["type"]:
-        case "missing":
-            return f"{where}: is missing"
-        case "union_tag_not_found":
-            return f"{where}.architecture: is missing"
-        case "extra_forbidden":
-            return f"{where}: is not a known key; allowed here: {', '.join(_known_keys(error['loc'][:-1]))}"
-        case "union_tag_invalid":
-            where, value = f"{where}.architecture", error["ctx"]["tag"]
-            allowed = f"must be {' or '.join(map(repr, RECIPES))}"
-        case "value_error" if not where:
-            return str(error["ctx"]["error"])
-        case "value_error":
-            allowed = str(error["ctx"]["error"])
-        case "string_pattern_mismatch":
-            allowed = "must be a letter, then letters, digits, - or _"
-        case "too_short":
-            allowed = "must not be empty"
-        case "model_type" | "model_attributes_type":
-            allowed = "must be a mapping"
-        case _:
-            allowed = error["msg"].replace("Input should", "must").replace("String should", "must")
-    return f"{where or 'the file'}: {allowed}, got {value!r:.80}"
+    """One error as `key: allowed, got value`."""
+    where, kind, value, context = _dotted(error["loc"]), error["type"], error["input"], error.get("ctx", {})
+    if kind.startswith("union_tag"):
+        where, value = f"{where}.architecture", context.get("tag")
+    if kind in ("missing", "union_tag_not_found"):
+        return f"{where}: is missing"
+    if kind == "extra_forbidden":
+        return f"{where}: is not a known key; allowed here: {', '.join(_known_keys(error['loc'][:-1]))}"
+    message = str(context["error"]) if kind == "value_error" else ALLOWED.get(kind, error["msg"])
+    if kind == "value_error" and not where:
+        return message
+    return f"{where or 'the file'}: {message.replace('Input should', 'must')}, got {value!r:.80}"
 
 
 def _dotted(location: Location) -> str:

@@ -304,17 +304,11 @@ def test_unknown_runs(query: str) -> None:
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.parametrize(
-    ("commit", "line"),
-    [
-        ("0" * 40, f"^commit {'0' * 40} is not in this repository; get it with: git fetch --all$"),
-        ("--upload-pack=x", "^'--upload-pack=x' is not the SHA of a commit$"),
-    ],
-)
-def test_unknown_commits(repository: Sandbox, commit: str, line: str) -> None:
+@pytest.mark.parametrize("commit", ["0" * 40, "--upload-pack=x"])
+def test_unknown_commits(repository: Sandbox, commit: str) -> None:
     run_id = get_run(repository, "committed").info.run_id
     MlflowClient().set_tag(run_id, "mlflow.source.git.commit", commit)
-    with pytest.raises(UserError, match=line):
+    with pytest.raises(UserError, match=f" does not have commit {commit} .*, or get it with: git fetch --all$"):
         verify_run("committed")
 
 
@@ -331,7 +325,7 @@ def test_absent_store_or_experiment_is_not_created(store: Path, monkeypatch: pyt
 
 def test_runs_are_verified_in_their_git_repository(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(store)
-    with pytest.raises(UserError, match=f"^{store}: fatal: not a git repository.*; change to the repository that has"):
+    with pytest.raises(UserError, match=rf"^{store} does not have commit .* \(Git says: fatal: not a git repository"):
         verify_run("committed")
 
 

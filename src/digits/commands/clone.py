@@ -1,6 +1,6 @@
-"""The pipeline elsewhere: a temporary clone of a commit, DVC in it, and an end to all that it started.
+"""Run the pipeline in a temporary clone of a commit, and end everything that it started.
 
-It imports nothing of this library, so that it can be sent to a machine that does not have it.
+It imports nothing from this library, so that it can be sent to a machine that does not have it.
 """
 
 import os
@@ -29,7 +29,7 @@ class CommandError(Exception):
 
 
 class Clone:
-    """A clone in a folder of its own, which goes when the clone is stopped.
+    """A clone in a temporary folder, which `stop` removes.
 
     Attributes:
         root: the folder of dvc.yaml in it.
@@ -47,7 +47,7 @@ class Clone:
         self.root = folder
 
     def run(self, *command: str, on_line: Callable[[str], object] | None = None) -> list[str]:
-        """Run a command in `root`, call `on_line` with each line of its output, and return them all, stderr's too.
+        """Run a command in `root`, call `on_line` with each line of its output, and return all, including stderr.
 
         Raises:
             CommandError: it failed, or the clone was stopped.
@@ -89,7 +89,7 @@ class Clone:
         return self.run(str(Path(sys.executable).with_name("dvc")), *arguments, on_line=on_line)
 
     def stop(self) -> None:
-        """End the running command, if there is one, run no other, and remove the folder."""
+        """Kill the running command, refuse others, and remove the folder."""
         if self._guard.stdin and not self._guard.stdin.closed:
             self._guard.stdin.close()
         self._guard.wait()
@@ -117,8 +117,8 @@ def make_clone(
         repository: on this machine.
         commit: its SHA.
         subfolder: of dvc.yaml in the repository.
-        place: a folder for the clone; None takes that for temporary files.
-        cache: DVC's cache; empty for one that has nothing yet.
+        place: a folder for the clone; by default the one for temporary files.
+        cache: DVC's cache; by default a new, empty one.
         variables: environment variables of all commands.
 
     Raises:

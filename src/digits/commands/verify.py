@@ -1,4 +1,4 @@
-"""Verify a run: rebuild it from its commit and params, and compare all that logging it would show with MLflow's."""
+"""Verify a run: rebuild it from its commit and params, and compare what logging it would show with what MLflow has."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from digits.tracking import mlflow_model, registry, run_content, state, store
 from digits.tracking.run_content import COMMIT_TAG, STATE_TAG, RunContent
 
 Show = Callable[[str], object]
-Values = dict[str, object]  # by what they are called in a message
+Values = dict[str, object]  # by their names in messages
 
 # Files of a model that name versions and times (`_model` reads the rest of MLmodel), or that a download adds.
 UNCOMPARED = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "registered_model_meta")
@@ -34,10 +34,10 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class Verification:
-    """How a rebuilt run compares.
+    """The result of a comparison.
 
     Attributes:
-        same_environment: whether processor and versions are those that the run records, where it records them.
+        same_environment: whether CPU and versions are the recorded ones, or none are recorded.
         differences: one line for each value or file that differs.
         compared: the number of values and files that were compared.
     """
@@ -117,17 +117,13 @@ class _Logged:
 def _clone(commit: str) -> Any:
     """A clone of the repository in the working directory at `commit`, with an empty cache."""
     root = paths.repo_root()
-    if not re.fullmatch("[0-9a-f]{40,64}", commit):  # it may come from anywhere, and is an argument of git
-        raise UserError(f"{commit!r} is not the SHA of a commit")
     try:
         repository = Path(git("rev-parse", "--show-toplevel", folder=root))
+        sha = git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}", folder=root)
     except GitError as error:
-        raise UserError(f"{root}: {error}; change to the repository that has commit {commit}") from error
-    try:
-        git("cat-file", "-e", f"{commit}^{{commit}}", folder=root)
-    except GitError as error:
-        raise UserError(f"commit {commit} is not in this repository; get it with: git fetch --all") from error
-    return make_clone(repository, commit, str(root.resolve().relative_to(repository.resolve())))
+        advice = "change to the repository that has it, or get it with: git fetch --all"
+        raise UserError(f"{root} does not have commit {commit} (Git says: {error}); {advice}") from error
+    return make_clone(repository, sha, str(root.resolve().relative_to(repository.resolve())))
 
 
 def _rebuild(clone: Clone, logged: _Logged, show_output: Show) -> None:
@@ -146,7 +142,7 @@ def _rebuild(clone: Clone, logged: _Logged, show_output: Show) -> None:
 
 
 def _compare_environment(tags: Mapping[str, str], show: Show) -> bool:
-    """Whether the run was trained in this environment, or does not say; every difference is shown."""
+    """Whether the run was trained in this environment, or did not record its own; every difference is shown."""
     here = {"cpu": run_record.cpu()} | {f"version.{name}": value for name, value in run_record.versions().items()}
     recorded = {tag: value for tag, value in tags.items() if tag in here}
     if not recorded:
@@ -181,7 +177,7 @@ def _expected(content: RunContent, logged: _Logged) -> Values:
 
 
 def _logged(content: RunContent, logged: _Logged) -> Values:
-    """MLflow's values of the same kinds. Metrics, tags and files that logging does not have are a person's."""
+    """MLflow's values of the same kinds. Metrics, tags and files that logging does not have were added by a user."""
     client, run = logged.client, logged.run
     values: Values = {f"param {name}": value for name, value in run.data.params.items()}
     values |= {f"tag {name}": run.data.tags[name] for name in run_content.IDENTITY_TAGS if name in run.data.tags}
@@ -219,7 +215,7 @@ def _datasets(inputs: Any) -> Iterator[tuple[str, object]]:
 
 
 def _digests(artifacts: Mapping[str, bytes]) -> Values:
-    """The MD5 of each file by path; of dvc.lock, what the stages before `track` ran and made."""
+    """The MD5 of each file by path; for dvc.lock, the recorded commands, dependencies and outputs before `track`."""
     values: Values = {path: _md5(content) for path, content in artifacts.items() if path != "dvc.lock"}
     if "dvc.lock" in artifacts:
         values |= _locked(artifacts["dvc.lock"])

@@ -28,9 +28,10 @@ def predict(files: Sequence[str], model: str, *, as_json: bool = False, save_plo
         raise UserError(f"--save-plot {save_plot}: must end in .png")
     found, errors = _read_all(files)
     if found:
-        from digits.commands.predict import models  # imports TensorFlow, which an unreadable picture must not cost
+        from digits.commands.predict import models  # imports TensorFlow, which takes seconds
 
         seen = np.stack([picture.seen for picture in found.values()])
+
         probabilities = models.load(model)(seen)
         if as_json:
             print(json.dumps([_record(*row) for row in zip(found, probabilities, strict=True)], indent=2))

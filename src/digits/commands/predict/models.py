@@ -1,4 +1,4 @@
-"""The model that answers: a file, or one that MLflow has."""
+"""Load a model, from a file or from MLflow."""
 
 import zipfile
 from pathlib import Path
@@ -18,7 +18,7 @@ def load(name: str) -> Classifier:
             models:/digits@champion.
 
     Raises:
-        UserError: there is no such model, or it is one for something else.
+        UserError: there is no such model, or its inputs or outputs have another shape.
     """
     if not name.startswith("models:/"):
         return _load_file(Path(name), name)

@@ -1,4 +1,4 @@
-"""A photo, scan or drawing of a digit, as the model knows digits: white on black, 28 x 28, like MNIST.
+"""Convert a photo, scan or drawing of a digit to MNIST's format: white on black, 28 x 28.
 
 MNIST's authors scaled each digit to fit a box of 20 x 20 pixels, and moved its centre of mass to the centre of 28 x 28
 (http://yann.lecun.com/exdb/mnist). Here, the digit is found on its paper first.
@@ -22,11 +22,11 @@ Box = tuple[slice, slice]  # rows and columns
 
 BOX = 20  # pixels; of the digit's longer side, as in MNIST
 SMALLEST = 8  # pixels; of a picture's sides, and of a digit's longer side
-WORKING_SIDE = 280  # pixels; larger pictures are made smaller first, which takes time and noise away
+WORKING_SIDE = 280  # pixels; larger pictures are made smaller first, which saves time and reduces noise
 CONTRAST = 0.08  # the least difference between ink and paper; black and white differ by 1
 NOISE = 6.0  # the least difference between ink and paper, in standard deviations of the paper
-SPECK = 0.03  # of the largest piece of ink: what is smaller is dirt
-SECOND_DIGIT = 0.5  # of the tallest piece: what is as tall, and stands apart from it, is another digit
+SPECK = 0.03  # share of the largest piece of ink; smaller pieces are dirt
+SECOND_DIGIT = 0.5  # share of the tallest piece; a piece as tall, and apart from it, is another digit
 GAP = 0.08  # a piece this far away (share of the tallest) is another digit
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 STROKE = 2.0  # pixels of the box; thinner strokes are widened to what is usual in MNIST
@@ -51,7 +51,7 @@ def read(content: bytes) -> Picture:
     Transparent pixels show a background: black behind light ink, otherwise white.
 
     Raises:
-        UserError: it is no such file, damaged, too small or too large, or it does not show one digit. The message
+        UserError: it is not such a file, damaged, too small or too large, or it does not show one digit. The message
             begins with the error, as in "shows no digit".
     """
     grey = _decode(content)
@@ -109,7 +109,7 @@ def _prepare(picture: Grey) -> Pixels:
 def _find_ink(picture: Grey) -> tuple[Grey, Mask]:
     """How much ink there is at each pixel, 0..1, and where it is a digit's.
 
-    The paper's shade is a quadratic surface, fitted to what is not ink; the ink differs from it to one side.
+    The paper's shade is a quadratic surface, fitted to what is not ink; the ink is consistently darker, or lighter.
     """
     difference = picture - _paper(picture)
     deviation = MAD_TO_SIGMA * float(np.median(np.abs(difference)))
@@ -126,7 +126,7 @@ def _find_ink(picture: Grey) -> tuple[Grey, Mask]:
 
 
 def _paper(picture: Grey) -> Grey:
-    """The shade of the paper at each pixel: least squares, three times without the pixels farthest from it."""
+    """The shade of the paper at each pixel: least squares, three times, each time without the farthest pixels."""
     height, width = picture.shape
     y, x = np.meshgrid(np.linspace(-1, 1, height), np.linspace(-1, 1, width), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
@@ -202,7 +202,7 @@ def _scaled(digit: Grey) -> Grey:
 
 
 def _centred(digit: Grey) -> Pixels:
-    """The digit with its centre of mass at the centre of 28 x 28, or as near as it stays inside."""
+    """The digit with its centre of mass at the centre of 28 x 28, or as near as fits."""
     canvas = np.zeros((IMAGE_SIDE, IMAGE_SIDE), dtype=np.uint8)
     centre = ndimage.center_of_mass(digit)
     top, left = (
