@@ -241,7 +241,7 @@ def test_tampered_store_is_named(store: Path, statement: str, name: str) -> None
             "dvc.lock: output data/r",
         ),
         ("dvc.lock", replace("stages:", "phases:"), "dvc.lock: damaged"),
-        ("dvc.lock", Path.unlink, "dvc.lock: command  of stage train: nothing logged"),
+        ("dvc.lock", Path.unlink, "dvc.lock: command of stage train: nothing logged"),
         ("metrics.json", replace('"accuracy": 0.', '"accuracy": 0.9'), "metrics.json: "),
         ("prediction.json", replace("9", "8"), "prediction.json: "),
         ("plots/confusion.png", Path.unlink, "plots/confusion.png: nothing logged"),

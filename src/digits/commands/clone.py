@@ -29,11 +29,7 @@ class CommandError(Exception):
 
 
 class Clone:
-    """A clone in a temporary folder, which `stop` removes.
-
-    Attributes:
-        root: the folder of dvc.yaml in it.
-    """
+    """A clone in a temporary folder, which `stop` removes. `root` is the folder of its dvc.yaml."""
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder

@@ -34,17 +34,11 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class Verification:
-    """The result of a comparison.
+    """The result of a comparison."""
 
-    Attributes:
-        same_environment: whether CPU and versions are the recorded ones, or none are recorded.
-        differences: one line for each value or file that differs.
-        compared: the number of values and files that were compared.
-    """
-
-    same_environment: bool
-    differences: list[str]
-    compared: int
+    same_environment: bool  # CPU and versions are the recorded ones, or none are recorded
+    differences: list[str]  # one line for each value or file
+    compared: int  # values and files
 
 
 def verify(query: str, show: Show, show_output: Show) -> Verification:
@@ -224,20 +218,17 @@ def _digests(artifacts: Mapping[str, bytes]) -> Values:
 
 def _locked(content: bytes) -> Values:
     """Commands, dependencies and outputs by stage."""
+    values: Values = {}
     try:
         stages = YAML(typ="safe").load(content)["stages"]
-        names = state.locked_stages(Path())
-        return {
-            f"dvc.lock: {kind} {path} of stage {name}": value
-            for name in names
-            for kind, path, value in [
-                ("command", "", stages[name]["cmd"]),
-                *(("dependency", dep["path"], dep["md5"]) for dep in stages[name].get("deps", [])),
-                *(("output", out["path"], out["md5"]) for out in stages[name].get("outs", [])),
-            ]
-        }
+        for name in state.locked_stages(Path()):
+            values[f"dvc.lock: command of stage {name}"] = stages[name]["cmd"]
+            for key, kind in (("deps", "dependency"), ("outs", "output")):
+                entries = stages[name].get(key, [])
+                values |= {f"dvc.lock: {kind} {entry['path']} of stage {name}": entry["md5"] for entry in entries}
     except Exception as error:  # noqa: BLE001 (a damaged file may raise anything)
-        return {"dvc.lock": f"damaged ({' '.join(str(error).split())})"}
+        values["dvc.lock"] = f"damaged ({' '.join(str(error).split())})"
+    return values
 
 
 def _model(folder: Path) -> Values:

@@ -11,11 +11,7 @@ from digits.model import inference, keras_file
 
 
 def load(name: str) -> Classifier:
-    """Load a model.
-
-    Args:
-        name: the path of a .keras file that stage train wrote, or an address in MLflow's registry, such as
-            models:/digits@champion.
+    """Load a .keras file that stage train wrote, or a model in MLflow's registry, such as models:/digits@champion.
 
     Raises:
         UserError: there is no such model, or its inputs or outputs have another shape.

@@ -34,15 +34,10 @@ STROKE = 2.0  # pixels of the box; thinner strokes are widened to what is usual 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of one digit.
+    """A picture of one digit."""
 
-    Attributes:
-        grey: as it was read, upright, at most 280 pixels high and wide.
-        seen: as the model sees it, uint8 (28, 28).
-    """
-
-    grey: Grey
-    seen: Pixels
+    grey: Grey  # as it was read, upright, at most 280 pixels high and wide
+    seen: Pixels  # as the model sees it, uint8 (28, 28)
 
 
 def read(content: bytes) -> Picture:

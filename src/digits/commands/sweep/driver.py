@@ -39,19 +39,12 @@ MEMORY_PER_WORKER = 2 * 2**30  # bytes; training on all images takes half of it
 
 @dataclass(frozen=True)
 class Result:
-    """A configuration with its MLflow run, or with the reason why it has none.
-
-    Attributes:
-        configuration: the point of the grid.
-        run: its run; None after a failure.
-        source: "trained", "restored" from DVC's cache, or "known" to MLflow before.
-        error: the last lines of output after a failure.
-    """
+    """A configuration with its MLflow run, or with the reason why it has none."""
 
     configuration: Configuration
     run: Run | None = None
-    source: str = "known"
-    error: str = ""
+    source: str = "known"  # to MLflow before the sweep; or "trained", or "restored" from DVC's cache
+    error: str = ""  # the last lines of output after a failure
 
 
 def sweep(

@@ -16,16 +16,11 @@ def summarize(results: Sequence[Result]) -> tuple[list[str], pd.DataFrame]:
     Columns: these params; `runs` and `failed`, counts; `accuracy` and `deviation`, mean and standard deviation
     of the validation accuracy over the runs (NaN where there is none); `seconds`, the mean time of training.
     """
-    rows = [
-        {
-            **result.configuration.overrides,
-            "runs": result.run is not None,
-            "failed": bool(result.error),
-            "accuracy": result.run.data.metrics.get("val_accuracy") if result.run else None,
-            "seconds": result.run.data.metrics.get("training_seconds") if result.run else None,
-        }
-        for result in results
-    ]
+    rows = []
+    for result in results:
+        metrics = result.run.data.metrics if result.run else {}
+        row = {"runs": result.run is not None, "failed": bool(result.error), "accuracy": metrics.get("val_accuracy")}
+        rows.append({**result.configuration.overrides, **row, "seconds": metrics.get("training_seconds")})
     keys = [key for key in results[0].configuration.overrides if key != SEED]
     frame = pd.DataFrame(rows).astype({"accuracy": float, "seconds": float})
     groups = frame.groupby(keys, sort=False) if keys else frame.groupby(lambda _: 0)

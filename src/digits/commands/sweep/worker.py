@@ -21,23 +21,14 @@ PAUSE = 15  # seconds between attempts, so that an MLflow server may be unreacha
 
 @dataclass(eq=False)
 class Checkout(WorkerPlugin):
-    """The repository on each worker, on those that join later too, and the clones in which tasks run there.
+    """The repository on each worker, on those that join later too, and the clones in which tasks run there."""
 
-    Args:
-        name: of the plugin, and of its folder.
-        bundle: a Git bundle of the commit.
-        commit: its SHA.
-        subfolder: of the pipeline in the repository.
-        cache: DVC's cache; empty for one that the worker's tasks share.
-        variables: environment variables that say where to log.
-    """
-
-    name: str
-    bundle: bytes
-    commit: str
-    subfolder: str
-    cache: str
-    variables: dict[str, str]
+    name: str  # of the plugin, and of its folder
+    bundle: bytes  # a Git bundle of the commit
+    commit: str  # its SHA
+    subfolder: str  # of the pipeline in the repository
+    cache: str  # DVC's; empty for one that the worker's tasks share
+    variables: dict[str, str]  # of the environment; they say where to log
     running: dict[Any, Clone] = field(default_factory=dict, init=False)
 
     def setup(self, worker: Worker) -> None:
