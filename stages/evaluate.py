@@ -1,4 +1,4 @@
-"""Stage evaluate: the saved model scored on the raw test images, once; metrics and plots in reports/."""
+"""Stage evaluate: the saved model scored on the raw test images; metrics and plots in reports/."""
 
 from digits import model
 from digits.common import files, paths
@@ -10,7 +10,6 @@ from digits.plots import evaluation as plots
 
 
 def main() -> None:
-    """Score the saved model on raw pixels."""
     model.set_threads(intra_op_threads=1)
     metadata = files.read_json(paths.RAW / download.METADATA)
     images, labels = idx.read_test(paths.RAW)

@@ -7,9 +7,7 @@ from digits.data import download
 
 
 def main() -> None:
-    """Fetch the dataset that params.yaml names."""
-    dataset = params.load().fetch.dataset
-    download.fetch(dataset, paths.RAW)
+    download.fetch(params.load().fetch.dataset, paths.RAW)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from digits.plots import dataset as plots
 
 
 def main() -> None:
-    """Scale the pixels, hold out a validation set, and draw some raw images."""
     settings = params.load()
     metadata = files.read_json(paths.RAW / download.METADATA)
     images, labels = idx.read_train(paths.RAW)

@@ -1,4 +1,4 @@
-"""Stage predict_sample: what is test image 1000? The answer in reports/prediction.json, with a plot."""
+"""Stage predict_sample: the prediction for one test image, by default 1000, as in the tutorial."""
 
 from digits import params
 from digits.common import files, paths
@@ -8,7 +8,6 @@ from digits.plots import evaluation as plots
 
 
 def main() -> None:
-    """Look up one test image in the probabilities that evaluate wrote."""
     index = params.load().predict_sample.index
     metadata = files.read_json(paths.RAW / download.METADATA)
     images, labels = idx.read_test(paths.RAW)
@@ -19,12 +18,8 @@ def main() -> None:
     (probabilities,) = files.read_arrays(paths.PROBABILITIES, "probabilities")
     row = probabilities[index]
     label, prediction = int(labels[index]), int(row.argmax())
-    answer = {
-        "index": index,
-        "label": label,
-        "prediction": prediction,
-        "probabilities": [round(float(probability), 6) for probability in row],
-    }
+    rounded = [round(float(probability), 6) for probability in row]
+    answer = {"index": index, "label": label, "prediction": prediction, "probabilities": rounded}
     files.write_json(paths.PREDICTION, answer)
     files.write_csv(paths.SAMPLE, {"class": metadata["classes"], "probability": row})
     plots.save_prediction(paths.PREDICTION_PLOT, images[index], row, label, index, metadata)

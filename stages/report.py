@@ -7,7 +7,6 @@ from digits.report import page
 
 
 def main() -> None:
-    """Write the page from the files in reports/."""
     settings = params.load()
     files.write_bytes(paths.RESULTS_PAGE, page.render(settings.normalize, settings.train, settings.recipe).encode())
 

@@ -7,8 +7,7 @@ from digits.tracking.log_run import log_run
 
 
 def main() -> None:
-    """Log params, metrics, plots, datasets and model."""
-    paths.LOGGED.unlink(missing_ok=True)  # DVC keeps a persistent output, which must not outlive a failure
+    paths.LOGGED.unlink(missing_ok=True)  # DVC keeps persistent outputs; a stale one would hide a failure
     current = state.read()
     log_run(current)
     files.write_json(paths.LOGGED, {"state": current.fingerprint})

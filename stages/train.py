@@ -13,7 +13,6 @@ from digits.training.temperature import fit_temperature
 
 
 def main() -> None:
-    """Train on the normalized images; save the model with its normalization inside."""
     settings = params.load()
     recipe, seed, threads = settings.recipe, settings.train.seed, settings.train.threads
     trainer.configure(recipe, threads)
@@ -22,13 +21,10 @@ def main() -> None:
     network = architectures.build(recipe, seed)
     identity = {"seed": seed, "threads": threads, **recipe.model_dump(mode="json")}
     checkpoint = Checkpoint.for_run(identity, paths.NORMALIZED, Path(__file__))
-    splits = (x_train, y_train), (x_val, y_val)
-    with trainer.progress_bar(recipe.epochs) as show:
-        history = trainer.fit(network, recipe, seed, threads, *splits, on_epoch_end=show, checkpoint=checkpoint)
+    history = trainer.fit(network, recipe, seed, threads, (x_train, y_train), (x_val, y_val), checkpoint=checkpoint)
 
     seconds = history[-1]["seconds"]
-    columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
-    files.write_csv(paths.HISTORY, columns)
+    files.write_csv(paths.HISTORY, {name: [row[name] for row in history] for name in history[0] if name != "seconds"})
     temperature = fit_temperature(inference.predict(network, x_val), y_val)
     model = architectures.with_calibrated_softmax(network, recipe.normalization, temperature)
     keras_file.save(model, paths.MODEL)

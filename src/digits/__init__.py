@@ -1,1 +1,1 @@
-"""The library behind the stages. Packages by concern; importing one has no side effect."""
+"""The library behind the stages, in packages by concern. `model` and `training` set up TensorFlow when imported."""

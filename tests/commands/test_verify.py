@@ -33,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     sandbox = make_sandbox(tmp_path_factory.mktemp("verify") / "digits", PARAMS | FEW)
     # DVC does not track params.py, so only the outputs can tell; the comment in a stage is tracked.
     sandbox.edit("src/digits/params.py", "recipe]\n", 'recipe].model_copy(update={"learning_rate": 0.1})\n')
-    sandbox.edit("stages/predict_sample.py", "Stage predict_sample: what", "What")
+    sandbox.edit("stages/predict_sample.py", "Stage predict_sample: the", "The")
     make_run(sandbox, "changed", {"train.seed": 1})
     sandbox.run("git", "checkout", "-q", "src", "stages")
     make_run(sandbox, "committed", {"train.seed": 2})

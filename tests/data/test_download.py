@@ -21,6 +21,7 @@ from digits.data.catalogue import CATALOGUE, TEST_IMAGES, TEST_LABELS, TRAIN_IMA
 from helpers.factories import encode_idx, gzipped
 
 ROOT = Path(__file__).parents[2]
+FILES = (TEST_LABELS, TRAIN_LABELS, TEST_IMAGES, TRAIN_IMAGES)
 NOWHERE = "http://127.0.0.1:9/"  # the discard port: nothing listens
 
 
@@ -36,7 +37,7 @@ def mirror(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def digests(mirror: Path) -> dict[str, str]:
-    return {name: files.sha256(mirror / name) for name in download.FILES}
+    return {name: files.sha256(mirror / name) for name in FILES}
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def fetch_error(entry: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in download.FILES}
+    return {name: (folder / name).read_bytes() for name in FILES}
 
 
 def test_folder_is_a_source(entry: Dataset, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,7 +261,7 @@ def test_catalogue_entries_are_complete() -> None:
     for entry in CATALOGUE.values():
         assert entry.title
         assert len(set(entry.classes)) == 10
-        assert set(entry.sha256) == {TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS}
+        assert tuple(entry.sha256) == FILES, "the smallest first"
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in entry.sha256.values())
         assert entry.sources
     every = [digest for entry in CATALOGUE.values() for digest in entry.sha256.values()]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from digits.common.errors import UserError
+from digits.common.types import Labels, Pixels
 from digits.data import idx
 from digits.data.catalogue import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from helpers.factories import encode_idx, gzipped
@@ -15,25 +16,23 @@ THREE_LABELS = bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 9])
 TWO_LABELS = bytes([0, 0, 8, 1, 0, 0, 0, 2, 4, 2])
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "file.gz"
+def read_files(
+    folder: Path, images: bytes = gzipped(TWO_IMAGES), labels: bytes = gzipped(TWO_LABELS)
+) -> tuple[Pixels, Labels]:
+    """The training files with this content."""
+    (folder / TRAIN_IMAGES).write_bytes(images)
+    (folder / TRAIN_LABELS).write_bytes(labels)
+    return idx.read_train(folder)
 
 
-def test_reads_images(path: Path) -> None:
-    path.write_bytes(gzipped(TWO_IMAGES))
-    images = idx.read_images(path)
+def test_reads_images_and_labels(tmp_path: Path) -> None:
+    images, labels = read_files(tmp_path)
     assert images.shape == (2, 28, 28)
     assert images.dtype == np.uint8
     assert images[0, 0, :3].tolist() == [0, 1, 2]
     assert images[0, 1, 0] == 28
     assert images[1, 0, 0] == 784 % 256
-
-
-def test_reads_labels(path: Path) -> None:
-    path.write_bytes(gzipped(THREE_LABELS))
-    labels = idx.read_labels(path)
-    assert labels.tolist() == [7, 0, 9]
+    assert labels.tolist() == [4, 2]
     assert labels.dtype == np.uint8
 
 
@@ -60,30 +59,28 @@ def test_helper_encodes_the_format() -> None:
         (gzipped(encode_idx(np.zeros((2, 8, 9), np.uint8))), "images must be 28 x 28, got 8 x 9"),
     ],
 )
-def test_malformed_images_are_refused(path: Path, content: bytes, complaint: str) -> None:
-    path.write_bytes(content)
+def test_malformed_images_are_refused(tmp_path: Path, content: bytes, complaint: str) -> None:
     with pytest.raises(UserError, match=complaint) as error:
-        idx.read_images(path)
-    assert str(path) in str(error.value)
+        read_files(tmp_path, images=content)
+    assert str(tmp_path / TRAIN_IMAGES) in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_missing_file_is_named(path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="No such file") as error:
-        idx.read_images(path)
-    assert str(path) in str(error.value)
+        idx.read_train(tmp_path)
+    assert str(tmp_path / TRAIN_IMAGES) in str(error.value)
 
 
-def test_label_above_nine_is_refused(path: Path) -> None:
-    path.write_bytes(gzipped(THREE_LABELS[:-1] + b"\x0a"))
-    with pytest.raises(UserError, match="labels must be from 0 to 9, got 10"):
-        idx.read_labels(path)
+def test_label_above_nine_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="labels must be from 0 to 9, got 10") as error:
+        read_files(tmp_path, labels=gzipped(TWO_LABELS[:-1] + b"\x0a"))
+    assert str(tmp_path / TRAIN_LABELS) in str(error.value)
 
 
-def test_images_are_no_labels(path: Path) -> None:
-    path.write_bytes(gzipped(TWO_IMAGES))
+def test_images_are_no_labels(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="magic number 0x00000801, got 0x00000803"):
-        idx.read_labels(path)
+        read_files(tmp_path, labels=gzipped(TWO_IMAGES))
 
 
 def write(folder: Path, images_name: str, labels_name: str, labels: bytes) -> None:

@@ -43,9 +43,9 @@ KILLED = """
 import os, runpy, signal, sys
 from digits.training.checkpoint import Checkpoint
 save, left = Checkpoint.save, int(sys.argv[1])
-def save_and_die(self, arrays):
+def save_and_die(*arguments):
     global left
-    save(self, arrays)
+    save(*arguments)
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -11,7 +12,16 @@ from digits.common import files, run_record
 from digits.training import checkpoint as module
 from digits.training.checkpoint import Checkpoint
 
-ARRAYS = {"variable_0": np.arange(3.0), "history": np.array("[]")}
+HISTORY = [{"epoch": 1, "loss": 0.5}]
+
+
+def variables(*values: float) -> list[keras.Variable]:
+    """Those of a network, so to speak."""
+    return [keras.Variable(np.array(values, dtype=np.float32)), keras.Variable(np.array(values[:1], dtype=np.float32))]
+
+
+def values_of(variables: list[keras.Variable]) -> list[list[float]]:
+    return [variable.numpy().tolist() for variable in variables]
 
 
 @pytest.fixture
@@ -20,15 +30,15 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
 
 
 def test_checkpoint_is_kept_and_removed(checkpoint: Checkpoint) -> None:
-    assert checkpoint.load() is None
-    checkpoint.save({"variable_0": np.zeros(1)})
-    checkpoint.save(ARRAYS)
-    kept = checkpoint.load()
-    assert kept is not None
-    assert {name: values.tolist() for name, values in kept.items()} == {"variable_0": [0, 1, 2], "history": "[]"}
+    restored = variables(0, 0, 0)
+    assert checkpoint.restore(restored) == []
+    checkpoint.save(variables(7, 7, 7), [])
+    checkpoint.save(variables(1, 2, 3), HISTORY)
+    assert checkpoint.restore(restored) == HISTORY
+    assert values_of(restored) == [[1, 2, 3], [1]]
     checkpoint.remove()
     checkpoint.remove()
-    assert checkpoint.load() is None
+    assert checkpoint.restore(restored) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"no archive at all"])
@@ -36,26 +46,27 @@ def test_damaged_checkpoint_is_ignored(
     checkpoint: Checkpoint, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     checkpoint.path.write_bytes(content)
-    assert checkpoint.load() is None
+    assert checkpoint.restore(variables(0, 0, 0)) == []
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"Ignoring checkpoint {checkpoint.path}: it cannot be read (")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # NumPy's, of a damaged header that it can still read
 def test_damaged_byte_is_ignored_or_harmless(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every byte in turn, and every length."""
-    checkpoint.save(ARRAYS)
+    """Every byte in turn, and every length. What is ignored sets no variable."""
+    checkpoint.save(variables(1, 2, 3), HISTORY)
     whole = checkpoint.path.read_bytes()
     damaged = [whole[:length] for length in range(len(whole))]
     for position, byte in enumerate(whole):
         damaged += [whole[:position] + bytes([byte ^ flip]) + whole[position + 1 :] for flip in (0x01, 0xFF)]
     for content in damaged:
         checkpoint.path.write_bytes(content)
-        kept = checkpoint.load()
-        assert (kept is None) == ("Ignoring checkpoint" in capsys.readouterr().out)
-        if kept:
-            for name in set(kept) & set(ARRAYS):
-                np.testing.assert_array_equal(kept[name], ARRAYS[name])
+        restored = variables(0, 0, 0)
+        history = checkpoint.restore(restored)
+        if "Ignoring checkpoint" in capsys.readouterr().out:
+            assert (history, values_of(restored)) == ([], [[0, 0, 0], [0]])
+        else:
+            assert (history, values_of(restored)) == (HISTORY, [[1, 2, 3], [1]])
 
 
 @pytest.fixture
@@ -136,7 +147,7 @@ def test_abandoned_checkpoints_are_removed(tmp_path: Path) -> None:
     mine, fresh, old = (Checkpoint(tmp_path / f"{name}.npz") for name in ("mine", "fresh", "old"))
     day = 24 * 3600
     for each, age in ((mine, 0), (fresh, 6 * day), (old, 8 * day)):
-        each.save(ARRAYS)
+        each.save(variables(1), HISTORY)
         os.utime(each.path, (time.time() - age,) * 2)
     mine.remove()
     assert [path.name for path in tmp_path.iterdir()] == ["fresh.npz"]

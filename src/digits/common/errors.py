@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """Wrong parameters, data or surroundings. The message says what is wrong, what is allowed and what to do."""
+    """Wrong parameters, data or environment. The message says what is wrong, what is allowed and what to do."""
 
 
 def exit_on_user_error(main: Callable[[], object]) -> None:

@@ -44,24 +44,23 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content`."""
+    """Write bytes atomically."""
     with atomic(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` as indented JSON in its own order. NaN, which JSON lacks, raises ValueError."""
+    """Write `content` as indented JSON in insertion order. NaN, which JSON lacks, raises ValueError."""
     write_bytes(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read an object that `write_json` wrote."""
-    content: dict[str, Any] = json.loads(path.read_bytes())
-    return content
+    return dict(json.loads(path.read_bytes()))
 
 
 def write_arrays(path: Path, **arrays: Array) -> None:
-    """Write `arrays` as an uncompressed .npz; equal arrays are equal bytes.
+    """Write `arrays` as an uncompressed .npz; equal arrays give identical files.
 
     `np.savez` marks every member as larger than 2 GB, and Python 3.11.4 changed how it writes that mark.
     """
@@ -90,10 +89,8 @@ def read_arrays(path: Path, *names: str) -> list[Array]:
 
 def write_csv(path: Path, columns: Mapping[Any, Iterable[object]]) -> None:
     """Write columns of equal length, by name; floats to six decimals."""
-    rows = zip(*columns.values(), strict=True)
     with atomic(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(
-            [f"{cell:.6f}" if isinstance(cell, float | np.floating) else cell for cell in row] for row in rows
-        )
+        for row in zip(*columns.values(), strict=True):
+            writer.writerow(f"{cell:.6f}" if isinstance(cell, float | np.floating) else cell for cell in row)

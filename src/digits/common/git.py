@@ -27,6 +27,6 @@ def git(*arguments: str, folder: Path | None = None) -> str:
 
 
 def uncommitted(paths: Iterable[str]) -> list[str]:
-    """The files below `paths`, relative to the working directory, that differ from the commit or are new."""
+    """The files below `paths`, relative to the working directory, that are modified or untracked."""
     status = git("status", "--porcelain", "--", *(str(Path(path).absolute()) for path in paths))
     return [line.split(maxsplit=1)[1] for line in status.splitlines()]

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-# In data/, which DVC keeps.
+# In data/, tracked by DVC.
 RAW = Path("data/raw")
 NORMALIZED = Path("data/normalized.npz")
 MODEL = Path("data/model.keras")
@@ -12,7 +12,7 @@ PREDICTIONS = Path("data/predictions.csv")
 SAMPLE = Path("data/sample.csv")
 LOGGED = Path("data/logged.json")
 
-# In reports/, which Git keeps.
+# In reports/, tracked by Git.
 DATASET_PLOTS = Path("reports/dataset")
 HISTORY = Path("reports/history.csv")
 METRICS = Path("reports/metrics.json")
@@ -25,8 +25,8 @@ RESULTS_PAGE = Path("reports/README.md")
 def repo_root() -> Path:
     """The folder of dvc.yaml in the user's repository.
 
-    DVC runs an experiment in a temporary copy, the working directory, and names the user's repository in DVC_ROOT.
-    Both are the root of DVC's repository, which may be larger: dvc.yaml can be in a subfolder.
+    In a DVC experiment the working directory is a temporary copy, and DVC_ROOT names the original. dvc.yaml may be in a
+    subfolder of either.
     """
     here = Path.cwd()
     original = os.environ.get("DVC_ROOT")
@@ -35,5 +35,5 @@ def repo_root() -> Path:
 
 
 def state_dir() -> Path:
-    """The folder .digits/ for checkpoints and run records, which differ each time and so cannot be outputs."""
+    """The folder .digits/ for checkpoints and run records, which are not reproducible, and so cannot be outputs."""
     return repo_root() / ".digits"

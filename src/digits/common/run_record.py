@@ -1,4 +1,4 @@
-"""How long a training run took, and where it ran: kept outside DVC, under the SHA-256 of the trained model."""
+"""The duration and the environment of a training run, stored outside DVC under the SHA-256 of its model."""
 
 import platform
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from digits.common import files, paths
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A training run on this machine: its start (seconds since 1970), its duration (s), and what computed it."""
+    """A training run on this machine: its start (seconds since 1970), its duration (s), the CPU and the versions."""
 
     started: float
     seconds: float
@@ -30,13 +30,13 @@ def load(model: Path) -> RunRecord | None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that decide the numbers, by name."""
+    """The versions of Python and of the libraries that affect results, by name."""
     libraries = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scipy")}
     return {"python": platform.python_version(), **libraries}
 
 
 def cpu() -> str:
-    """The model of the processor."""
+    """The name of the CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -9,10 +9,7 @@ import requests
 from digits.common import files, paths
 from digits.common.errors import UserError
 from digits.data import idx
-from digits.data.catalogue import CATALOGUE, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Dataset
-
-# The smallest first: it shows quickly whether a source answers.
-FILES = (TEST_LABELS, TRAIN_LABELS, TEST_IMAGES, TRAIN_IMAGES)
+from digits.data.catalogue import CATALOGUE, Dataset
 
 METADATA = "dataset.json"  # written next to the four files: name, title and class names
 
@@ -51,7 +48,7 @@ def _contents(name: str, dataset: Dataset) -> dict[str, bytes]:
 
 def _read_folder(source: str, dataset: Dataset) -> dict[str, bytes]:
     folder = paths.repo_root() / Path(source).expanduser()
-    contents = {file: (folder / file).read_bytes() for file in FILES}
+    contents = {file: (folder / file).read_bytes() for file in dataset.sha256}
     for file, content in contents.items():
         if hashlib.sha256(content).hexdigest() != dataset.sha256[file]:
             raise ValueError(f"hash of {file} differs")
@@ -69,7 +66,7 @@ def _download(source: str, name: str, dataset: Dataset) -> dict[str, bytes]:
         registry={file: f"sha256:{digest}" for file, digest in dataset.sha256.items()},
     )
     downloader = pooch.HTTPDownloader(progressbar=True, timeout=CONNECT_AND_READ_SECONDS)
-    return {file: Path(cache.fetch(file, downloader=downloader)).read_bytes() for file in FILES}
+    return {file: Path(cache.fetch(file, downloader=downloader)).read_bytes() for file in dataset.sha256}
 
 
 def _reason(error: Exception) -> str:

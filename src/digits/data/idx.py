@@ -16,7 +16,7 @@ UNSIGNED_BYTES = 0x0800  # the type in the magic number, to which the number of 
 
 
 def read_train(folder: Path) -> tuple[Pixels, Labels]:
-    """The training images and labels in `folder`; the test files are not opened.
+    """The training images, uint8 (n, 28, 28), and labels, uint8 (n,), in `folder`; the test files are not opened.
 
     Raises:
         UserError: a file is not well-formed, or images and labels differ in number.
@@ -29,25 +29,13 @@ def read_test(folder: Path) -> tuple[Pixels, Labels]:
     return _read_pair(folder / TEST_IMAGES, folder / TEST_LABELS)
 
 
-def read_images(path: Path) -> Pixels:
-    """The images of a gzipped IDX file, uint8 (n, 28, 28); raises as `read_train` does."""
-    images = _read_values(path, rank=3)
-    if images.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
-        height, width = images.shape[1:]
-        raise UserError(f"{path}: images must be {IMAGE_SIDE} x {IMAGE_SIDE}, got {height} x {width}")
-    return images
-
-
-def read_labels(path: Path) -> Labels:
-    """The labels of a gzipped IDX file, uint8 (n,), each from 0 to 9; raises as `read_train` does."""
-    labels = _read_values(path, rank=1)
-    if labels.max() >= CLASSES:
-        raise UserError(f"{path}: labels must be from 0 to {CLASSES - 1}, got {labels.max()}")
-    return labels
-
-
 def _read_pair(images_path: Path, labels_path: Path) -> tuple[Pixels, Labels]:
-    images, labels = read_images(images_path), read_labels(labels_path)
+    images, labels = _read_values(images_path, rank=3), _read_values(labels_path, rank=1)
+    _, height, width = images.shape
+    if (height, width) != (IMAGE_SIDE, IMAGE_SIDE):
+        raise UserError(f"{images_path}: images must be {IMAGE_SIDE} x {IMAGE_SIDE}, got {height} x {width}")
+    if labels.max() >= CLASSES:
+        raise UserError(f"{labels_path}: labels must be from 0 to {CLASSES - 1}, got {labels.max()}")
     if len(images) != len(labels):
         raise UserError(f"{images_path}: has {len(images)} images, but {labels_path} has {len(labels)} labels")
     return images, labels
@@ -56,8 +44,7 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[Pixels, Labels]:
 def _read_values(path: Path, rank: int) -> Pixels:
     """The values of a gzipped IDX file of unsigned bytes; http://yann.lecun.com/exdb/mnist describes the format."""
     try:
-        with gzip.open(path) as file:
-            content = file.read()
+        content = gzip.decompress(path.read_bytes())
     except (EOFError, OSError, zlib.error) as error:
         raise UserError(f"{path}: is not a complete gzip file: {error}") from error
     header = 4 + 4 * rank

@@ -1,4 +1,4 @@
-"""How raw pixels are scaled before training. NumPy only: the same bytes on every machine."""
+"""Scaling of raw pixels before training. NumPy only: the same bytes on every machine."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,7 +8,7 @@ from digits.common.types import Images, Pixels
 
 
 def l2(pixels: Pixels) -> Images:
-    """Each pixel column scaled to unit Euclidean length, as `tf.keras.utils.normalize(x, axis=1)` does; zeros stay."""
+    """Each pixel column scaled to unit Euclidean length, as `tf.keras.utils.normalize(x, axis=1)` does; 0 stays 0."""
     values = pixels.astype(np.float32)
     # Sums of up to 28 squares of bytes are whole numbers below 2**24, which float32 holds exactly.
     lengths = np.sqrt(np.einsum("nrc,nrc->nc", values, values))

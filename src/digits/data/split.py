@@ -1,4 +1,4 @@
-"""Which training images to learn from, and which to hold out for validation."""
+"""The split of the training images: those to learn from, and those held out for validation."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,13 @@ Indices = NDArray[np.intp]
 def split(labels: Labels, train_size: int, validation_size: int, seed: int) -> tuple[Indices, Indices]:
     """Draw the training and the validation images at random, each class in proportion.
 
-    Both are nested in size: the images of a smaller set are among those of a larger one.
+    A smaller validation set is part of a larger one; so is a training set, for one validation size.
 
     Returns:
         The indices of the training and of the validation images, ascending.
 
     Raises:
-        UserError: there are fewer images than that.
+        UserError: the sizes exceed the number of images.
     """
     if train_size + validation_size > len(labels):
         raise UserError(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import classification_report, log_loss
+from sklearn.metrics import log_loss, precision_recall_fscore_support
 
 from digits.common.types import CLASSES, Labels, Probabilities
 from digits.evaluation import calibration
@@ -18,41 +18,29 @@ def scores(labels: Labels, probabilities: Probabilities, temperature: float) -> 
     `f1` (0 where they are undefined).
     """
     predicted = probabilities.argmax(axis=1)
-    report = classification_report(labels, predicted, labels=range(CLASSES), output_dict=True, zero_division=0)
+    by_class = precision_recall_fscore_support(labels, predicted, labels=range(CLASSES), zero_division=0)[:3]
+    per_class = pd.DataFrame(by_class, index=["precision", "recall", "f1"]).rename(columns=str)
     # In float32 the rows sum to 1 within 1e-7, which log_loss warns about in float64.
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     unscaled = calibration.without_temperature(probabilities, temperature)
-    names = {"precision": "precision", "recall": "recall", "f1": "f1-score"}
     return {
         "accuracy": round(float((predicted == labels).mean()), 6),
         "loss": round(float(log_loss(labels, exact, labels=range(CLASSES))), 6),
         "errors": int((predicted != labels).sum()),
-        "expected_calibration_error": _calibration_error(labels, probabilities),
-        "expected_calibration_error_unscaled": _calibration_error(labels, unscaled),
-        "per_class": {
-            str(label): {name: round(float(report[str(label)][key]), 6) for name, key in names.items()}
-            for label in range(CLASSES)
-        },
+        "expected_calibration_error": round(calibration.expected_calibration_error(labels, probabilities), 6),
+        "expected_calibration_error_unscaled": round(calibration.expected_calibration_error(labels, unscaled), 6),
+        "per_class": per_class.round(6).to_dict(),
     }
 
 
 def predictions(labels: Labels, probabilities: Probabilities) -> pd.DataFrame:
     """One row per test image, in order: `actual` and `predicted` class, `confidence` in the prediction (0..1)."""
-    return pd.DataFrame(
-        {
-            "actual": labels,
-            "predicted": probabilities.argmax(axis=1),
-            "confidence": probabilities.max(axis=1).round(6),
-        }
-    )
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1).round(6)
+    return pd.DataFrame({"actual": labels, "predicted": predicted, "confidence": confidence})
 
 
 def errors(table: pd.DataFrame) -> pd.DataFrame:
-    """The wrong rows of `predictions`, most confident first; the index is the image's."""
+    """The wrong rows of `predictions`, most confident first, indexed by image number."""
     wrong = table[table["actual"] != table["predicted"]]
     return wrong.sort_values("confidence", ascending=False, kind="stable")
-
-
-def _calibration_error(labels: Labels, probabilities: Probabilities) -> float:
-    return round(calibration.expected_calibration_error(calibration.reliability_bins(labels, probabilities)), 6)

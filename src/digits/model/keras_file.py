@@ -34,6 +34,4 @@ def load(path: Path) -> keras.Model:
 def renumbered(config: str) -> str:
     """A model's JSON with the ids of shared objects, which are memory addresses, numbered by first appearance."""
     numbers: dict[str, int] = {}
-    return re.sub(
-        r'(?<="shared_object_id": )\d+', lambda match: str(numbers.setdefault(match[0], len(numbers))), config
-    )
+    return re.sub(r'(?<="shared_object_id": )\d+', lambda old: str(numbers.setdefault(old[0], len(numbers))), config)

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from digits.common.types import CLASSES, Pixels
+from digits.common.types import CLASSES, Pixels, Probabilities
 from digits.plots.style import Metadata, figure, show_image, show_probabilities
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ def save_confusion(path: Path, predictions: "pd.DataFrame", metadata: Metadata) 
     counts = np.zeros((CLASSES, CLASSES), dtype=int)
     np.add.at(counts, (predictions["actual"], predictions["predicted"]), 1)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    ticks = range(CLASSES)
     with figure(path, 6, 5.6) as fig:
         ax = fig.subplots()
         ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -31,8 +29,8 @@ def save_confusion(path: Path, predictions: "pd.DataFrame", metadata: Metadata) 
             count = counts[actual, predicted]
             ax.text(predicted, actual, f"{count}", ha="center", va="center", color=colour, fontsize=8)
         are_long = max(map(len, metadata["classes"])) > 3
-        ax.set_xticks(ticks, metadata["classes"], rotation=45 if are_long else 0)
-        ax.set_yticks(ticks, metadata["classes"])
+        ax.set_xticks(range(CLASSES), metadata["classes"], rotation=45 if are_long else 0)
+        ax.set_yticks(range(CLASSES), metadata["classes"])
         ax.set(xlabel="predicted", ylabel="actual", title=f"{metadata['title']}: test set")
 
 
@@ -64,16 +62,13 @@ def save_abstention(path: Path, curve: "pd.DataFrame", metadata: Metadata) -> No
         ax.set(xlim=(50, 100), ylim=(0, None), title=f"{metadata['title']}: abstaining at low confidence")
 
 
-def save_prediction(
-    path: Path, image: Pixels, probabilities: NDArray[np.float32], label: int, index: int, metadata: Metadata
-) -> None:
-    """One raw test image, (28, 28), and the probability of each class, (10,)."""
-    classes = metadata["classes"]
+def save_prediction(path: Path, image: Pixels, row: Probabilities, label: int, index: int, metadata: Metadata) -> None:
+    """One raw test image, (28, 28), and its row of probabilities, (10,)."""
     with figure(path, 7, 3.4) as fig:
         left, right = fig.subplots(1, 2)
         show_image(left, image)
-        left.set_title(f"{metadata['title']} test image {index}: {classes[label]}")
-        show_probabilities(right, probabilities, classes)
+        left.set_title(f"{metadata['title']} test image {index}: {metadata['classes'][label]}")
+        show_probabilities(right, row, metadata["classes"])
 
 
 def save_grid(path: Path, images: Pixels, errors: "pd.DataFrame", metadata: Metadata, label: str, title: str) -> None:

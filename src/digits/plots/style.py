@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -29,9 +29,7 @@ STYLE: dict[Any, Any] = {
 @contextmanager
 def figure(path: Path, width: float, height: float) -> Iterator[Figure]:
     """A figure of that size in inches, to draw on; written to `path` as a PNG that names no software version."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(STYLE)
+    with style.context(STYLE, after_reset=True):
         fig = Figure(figsize=(width, height))
         yield fig
         with files.atomic(path) as temporary:

@@ -1,8 +1,7 @@
-"""The results of the pipeline on one page of Markdown, which Git hosts show beside the pictures."""
+"""The results of the pipeline on one page of Markdown, which Git hosts show next to the pictures."""
 
 import csv
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -15,18 +14,12 @@ def render(normalize: Normalize, train: Train, recipe: Recipe) -> str:
     """The page, from params and the files in reports/. Its pictures have paths relative to reports/."""
     templates = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=templates, undefined=StrictUndefined, trim_blocks=True, autoescape=False)  # noqa: S701
-    page: str = environment.get_template("page.md.jinja").render(
+    return environment.get_template("page.md.jinja").render(
         normalize=normalize,
         train=train,
         recipe=recipe.model_dump(mode="json"),
         dataset=files.read_json(paths.RAW / download.METADATA),
         metrics=files.read_json(paths.METRICS),
         prediction=files.read_json(paths.PREDICTION),
-        history=_read_history(paths.HISTORY),
+        history=list(csv.DictReader(paths.HISTORY.read_text().splitlines())),
     )
-    return page
-
-
-def _read_history(path: Path) -> list[dict[str, Any]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))

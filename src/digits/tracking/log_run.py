@@ -1,7 +1,7 @@
-"""One MLflow run for one state, however often, from wherever and by how many processes at once it is logged.
+"""One MLflow run per state, even if several processes log it at once.
 
-MLflow has no unique keys but its own ids. Each process creates what is missing, lists again, and keeps the smallest id;
-so all keep the same one. What they log is the same, too.
+MLflow enforces no unique keys but its own ids. Each process creates what is missing, lists again, and keeps the
+smallest id; so all keep the same one. They log the same content, too.
 """
 
 import os
@@ -23,25 +23,25 @@ EXPERIMENTS_TAG = "dvc.experiments"
 
 BATCH = 1000  # metrics per request, the most that a server accepts
 ATTEMPTS = 5
-RETRY_SECONDS = 10  # a server that is away takes longer, and is not tried again
+RETRY_SECONDS = 10  # failures that take longer mean an unreachable server, which is not retried
 
 
 def log_run(state: State) -> None:
-    """Log the state in the working directory: a new run, or the one that it has, completed.
+    """Log the state in the working directory: create its run, or complete it.
 
     Raises:
         UserError: the store cannot be used.
     """
     content = run_content.read(state)
     with store.connect() as (client, experiment_id):
-        logger = _RunLogger(client, experiment_id, state.fingerprint, content)
+        logger = _RunLogger(client, experiment_id, content)
         started = time.monotonic()
         for attempt in reversed(range(ATTEMPTS)):
             try:
                 logger.log()
                 break
             except MlflowException:
-                # Another process may have come in between, and deleted a duplicate. Everything here can be repeated.
+                # Another process may have deleted a duplicate in the meantime. Everything here can be repeated.
                 if not attempt or time.monotonic() - started > RETRY_SECONDS:
                     raise
 
@@ -50,7 +50,6 @@ def log_run(state: State) -> None:
 class _RunLogger:
     client: MlflowClient
     experiment_id: str
-    fingerprint: str
     content: RunContent
 
     def log(self) -> None:
@@ -62,21 +61,18 @@ class _RunLogger:
             run, *duplicates = self.runs()
             self.log_missing(run)
             for duplicate in duplicates:
-                self.delete(duplicate)
+                for model in self.models(duplicate):
+                    self.client.delete_logged_model(model.model_id)
+                registry.unregister(self.client, duplicate.info.run_id)
+                self.client.delete_run(duplicate.info.run_id)
             # A duplicate's version may have been the champion, and another process may have created a smaller id.
             if not duplicates and self.runs()[0].info.run_id == run.info.run_id:
                 break
 
     def runs(self) -> list[Run]:
         """The runs of the state, by id."""
-        found = self.client.search_runs([self.experiment_id], f"tags.`{STATE_TAG}` = '{self.fingerprint}'")
+        found = self.client.search_runs([self.experiment_id], f"tags.`{STATE_TAG}` = '{self.content.tags[STATE_TAG]}'")
         return sorted(found, key=lambda run: str(run.info.run_id))
-
-    def delete(self, run: Run) -> None:
-        for model in self.models(run):
-            self.client.delete_logged_model(model.model_id)
-        registry.unregister(self.client, run.info.run_id)
-        self.client.delete_run(run.info.run_id)
 
     def log_missing(self, run: Run) -> None:
         """Log what the run lacks; its status is set last. Tags, name and description of a finished run are kept."""
@@ -94,7 +90,7 @@ class _RunLogger:
             self.client.set_terminated(run.info.run_id, end_time=run_content.end_time(run))
 
     def join_experiment(self, run: Run) -> None:
-        """Add the DVC experiment to the run's tag. The first one names the run, unless a person has."""
+        """Add the DVC experiment to the run's tag. The first one names the run, unless a user has."""
         experiment = os.environ.get("DVC_EXP_NAME")
         names = run.data.tags.get(EXPERIMENTS_TAG, "").split()
         if experiment and experiment not in names:

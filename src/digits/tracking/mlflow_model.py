@@ -27,15 +27,10 @@ def write(folder: Path, keras_file: Path, logged: LoggedModel, example: Images) 
 
     The example is some raw images, float32 (n, 28, 28), pixels 0..255.
     """
-    model = Model(
-        artifact_path=logged.artifact_location,
-        run_id=logged.source_run_id,
-        model_uuid=logged.model_id,
-        model_id=logged.model_id,
-    )
-    keras_version = metadata.version("keras")
+    model = Model(logged.artifact_location, logged.source_run_id, model_uuid=logged.model_id, model_id=logged.model_id)
+    versions = {name: metadata.version(name) for name in REQUIREMENTS}
     model.add_flavor(
-        "keras", data="data", keras_version=keras_version, keras_backend="tensorflow", save_exported_model=False
+        "keras", data="data", keras_version=versions["keras"], keras_backend="tensorflow", save_exported_model=False
     )
     pyfunc.save_model(
         folder,
@@ -44,7 +39,7 @@ def write(folder: Path, keras_file: Path, logged: LoggedModel, example: Images) 
         mlflow_model=model,
         signature=SIGNATURE,
         input_example=example,
-        pip_requirements=[f"{name}=={metadata.version(name)}" for name in REQUIREMENTS],
+        pip_requirements=[f"{name}=={version}" for name, version in versions.items()],
     )
     # The flavour's loader takes the whole folder, and looks up the name of Keras's module.
     (folder / "data/keras_module.txt").write_text("keras")

@@ -1,6 +1,6 @@
 """The registered model `digits`: one version for each state, and the champion by validation accuracy."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mlflow import MlflowClient
@@ -21,8 +21,8 @@ BEST_FIRST: list[dict[str, Any]] = [
 DESCRIPTION = """Classifiers of handwritten digits: raw pixels 0..255, float32 (n, 28, 28), to ten probabilities.
 
 Each version is one state of a DVC pipeline, which its description names. The alias `champion` is on the version with
-the best validation accuracy among those with the same validation split; the oldest keeps it in a tie. It is not chosen
-by test accuracy.
+the best validation accuracy among those with the champion's validation split; the oldest keeps it in a tie. It is not
+chosen by test accuracy.
 """
 
 
@@ -32,7 +32,7 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     A version's tags have its `validation_accuracy`, and a `validation_split` that is equal for models to be compared.
     The model has the accuracy as its metric `val_accuracy`, and gets the tag of the split.
     """
-    if not _champion(client):  # else there is a model, and MLflow would read every version to say so
+    if not _champion(client):  # with a champion there is a model, and MLflow would read every version to say so
         try:
             client.create_registered_model(NAME, description=DESCRIPTION)
         except MlflowException as error:
@@ -63,13 +63,13 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
 
 
 def unregister(client: MlflowClient, run_id: str) -> None:
-    """Delete the versions of a run. Its model is deleted, so that no other process registers it again."""
+    """Delete the versions of a run. Its model must be deleted already, so that no other process registers it again."""
     for version in versions(client, run_id):
         client.delete_model_version(NAME, version.version)
 
 
 def versions(client: MlflowClient, run_id: str | None, model_id: str = "") -> list[ModelVersion]:
-    """The versions of a run, or of its model, oldest first, but for those registered by hand: they lack the tags."""
+    """The versions of a run, or of its model, oldest first, without those registered by hand, which lack the tags."""
     found = client.search_model_versions(f"name = '{NAME}' AND run_id = '{run_id}'")
     own = [version for version in found if SPLIT in version.tags and str(version.source).endswith(model_id)]
     return sorted(own, key=lambda version: int(version.version))
@@ -87,25 +87,20 @@ def _champion(client: MlflowClient) -> ModelVersion | None:
 def _best(client: MlflowClient, new: ModelVersion, champion: ModelVersion | None) -> ModelVersion:
     """The version that should be champion: the best one of the champion's validation split whose files exist."""
     peer = champion if champion and SPLIT in champion.tags else new
-    return next((version for version in _ranked(client, peer.tags[SPLIT]) if _has_files(client, version)), new)
-
-
-def _ranked(client: MlflowClient, split: str) -> Iterator[ModelVersion]:
-    """The versions with a validation split, lazily, best first: the database sorts them."""
     experiments = [str(experiment.experiment_id) for experiment in client.search_experiments()]
-    own, token = f"tags.{SPLIT} = '{split}'", None
-    while token != "":
+    own, token = f"tags.{SPLIT} = '{peer.tags[SPLIT]}'", None
+    while token != "":  # the database sorts the models, and leaves out those that somebody deleted
         models = client.search_logged_models(experiments, own, None, PAGE, BEST_FIRST, token)
         for model in models:
-            yield from versions(client, model.source_run_id, model.model_id)
+            found = versions(client, model.source_run_id, model.model_id)
+            if found and _has_files(client, model.model_id):
+                return found[0]
         token = models.token or ""
+    return new
 
 
-def _has_files(client: MlflowClient, version: ModelVersion) -> bool:
-    """Whether the logged model of a version exists; somebody may have deleted it."""
-    model_id = str(version.source).removeprefix("models:/")
+def _has_files(client: MlflowClient, model_id: str) -> bool:
     try:
-        client.get_logged_model(model_id)  # raises if it is deleted, though its files stay until `mlflow gc`
         return bool(client.list_logged_model_artifacts(model_id))
-    except MlflowException:
+    except MlflowException:  # they are in a place that cannot be reached
         return False

@@ -19,9 +19,9 @@ from digits.common.types import IMAGE_SIDE, Images, Labels
 from digits.data import idx
 from digits.tracking.state import State
 
-CODE = ("src", "stages", "dvc.yaml")  # not committed, it makes a run dirty
+CODE = ("src", "stages", "dvc.yaml")  # uncommitted changes here make a run dirty
 FILES = (Path("params.yaml"), Path("dvc.lock"), paths.METRICS, paths.HISTORY, paths.PREDICTION)
-PLOTS = (*(f"{folder}/*.png" for folder in (paths.DATASET_PLOTS, paths.EVALUATION_PLOTS)), str(paths.PREDICTION_PLOT))
+OF_MODEL = ("temperature", "parameters")  # the numbers in metrics.json that are no test scores
 
 STATE_TAG = "digits.state"
 SECONDS_TAG = "training.seconds"
@@ -38,7 +38,7 @@ class RunContent:
 
     name: str  # of the run, unless a DVC experiment names it
     started: int  # the start of the training run, or now if it took place elsewhere; milliseconds since 1970
-    tags: Mapping[str, str]  # set when the run is created; later changes are a person's
+    tags: Mapping[str, str]  # set when the run is created; later changes are a user's
     params: Mapping[str, str]  # by dotted name
     history: list[dict[Any, Any]]  # one row per epoch
     scores: Mapping[str, float]  # on the test set, and the number of parameters
@@ -51,7 +51,8 @@ class RunContent:
 
 def read(state: State) -> RunContent:
     """Collect the content of the run from the working directory."""
-    scores, dataset = _read_scores(paths.METRICS)
+    results = files.read_json(paths.METRICS)
+    dataset, scores = results["dataset"], _scores(results)
     history: list[dict[Any, Any]] = pd.read_csv(paths.HISTORY).to_dict(orient="records")
     record = run_record.load(paths.MODEL)
     images, labels = idx.read_test(paths.RAW)
@@ -99,7 +100,7 @@ def flatten(params: Mapping[str, Any]) -> dict[str, str]:
 def metrics(content: RunContent, run: Run, model_id: str | None = None) -> list[Metric]:
     """Each epoch's metrics, with the scores at the last epoch; for a model, the last epoch alone.
 
-    Timestamps and all, they follow from the state and the run, so MLflow stores once what several processes log.
+    Values and timestamps depend on the state and the run alone, so that MLflow stores once what several processes log.
     """
     *earlier, last = content.history
     last = last | dict(content.scores)
@@ -129,7 +130,7 @@ def git_tags() -> dict[str, str]:
 
 
 def validation_split(state: State) -> str:
-    """Equal for states whose models were validated on the same images, whatever else differs."""
+    """A key that is equal for models validated on the same images."""
     drawn = {key: state.params["normalize"][key] for key in ("validation_size", "split_seed")}
     return json.dumps({"raw": state.outs[str(paths.RAW)], **drawn})
 
@@ -148,37 +149,28 @@ def _describe(state: State, scores: Mapping[str, float], tags: Mapping[str, str]
     )
 
 
-def _read_scores(path: Path) -> tuple[dict[str, float], str]:
-    """The metrics of metrics.json by their names in MLflow, and the name of the dataset."""
-    content = files.read_json(path)
-    dataset, per_class = content.pop("dataset"), content.pop("per_class")
-    of_model = {key: content.pop(key) for key in ("temperature", "parameters")}
-    scores = {f"test_{name}": value for name, value in content.items()}
-    scores |= {f"test_f1_{label}": values["f1"] for label, values in per_class.items()}
-    return scores | of_model, dataset
+def _scores(results: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of metrics.json by their names in MLflow."""
+    numbers = {name: value for name, value in results.items() if isinstance(value, int | float)}
+    scores = {name if name in OF_MODEL else f"test_{name}": value for name, value in numbers.items()}
+    return scores | {f"test_f1_{label}": values["f1"] for label, values in results["per_class"].items()}
 
 
 def _read_artifacts() -> dict[str, bytes]:
     """The files of the run by their paths there: params, results, plots, and the predictions as a table."""
-    plots = [path for pattern in PLOTS for path in sorted(Path().glob(pattern)) if not path.name.startswith(".")]
+    plots = [*paths.DATASET_PLOTS.glob("[!.]*.png"), *paths.EVALUATION_PLOTS.glob("[!.]*.png"), paths.PREDICTION_PLOT]
     predictions = pd.read_csv(paths.PREDICTIONS).to_dict(orient="split", index=False)
-    return (
-        {path.name: path.read_bytes() for path in FILES}
-        | {f"plots/{path.name}": path.read_bytes() for path in plots}
-        | {"predictions.json": json.dumps(predictions).encode()}
-    )
+    artifacts = {path.name: path.read_bytes() for path in FILES}
+    artifacts |= {f"plots/{path.name}": path.read_bytes() for path in plots}
+    return artifacts | {"predictions.json": json.dumps(predictions).encode()}
 
 
 def _datasets(name: str, y_test: Labels, digests: Mapping[str, str]) -> Iterator[DatasetInput]:
     """The splits that are not empty; the digest is DVC's, of the file that has the split."""
     y_train, y_val = files.read_arrays(paths.NORMALIZED, "y_train", "y_val")
-    splits = {
-        "train": (y_train, np.float32, paths.NORMALIZED),
-        "validation": (y_val, np.float32, paths.NORMALIZED),
-        "test": (y_test, np.uint8, paths.RAW),
-    }
-    for context, (labels, kind, path) in splits.items():
+    for context, labels in (("train", y_train), ("validation", y_val), ("test", y_test)):
         if len(labels):
+            kind, path = (np.uint8, paths.RAW) if context == "test" else (np.float32, paths.NORMALIZED)
             features = Schema([TensorSpec(np.dtype(kind), (len(labels), IMAGE_SIDE, IMAGE_SIDE))])
             targets = Schema([TensorSpec(labels.dtype, labels.shape)])
             dataset = Dataset(

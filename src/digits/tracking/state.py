@@ -32,7 +32,7 @@ def read(root: Path = Path()) -> State:
     """The state of the repository in `root`.
 
     Raises:
-        UserError: its stages did not run on each other's outputs.
+        UserError: an output has changed since a later stage used it.
     """
     entries = locked_stages(root).values()
     params = {key: value for entry in entries for key, value in entry.get("params", {}).get("params.yaml", {}).items()}
@@ -52,21 +52,17 @@ def locked_stages(root: Path) -> dict[str, Any]:
     pending = [dep if isinstance(dep, str) else next(iter(dep)) for dep in declared[TRACK]["deps"]]
     found = set[str]()
     while pending:
-        path = pending.pop()
+        path = Path(pending.pop())
         for name, entry in others.items():
-            if name not in found and any(_overlap(path, out["path"]) for out in entry.get("outs", [])):
+            outs = [out["path"] for out in entry.get("outs", [])]  # the path, a folder that has it, or a file in it
+            if name not in found and any(path.is_relative_to(out) or Path(out).is_relative_to(path) for out in outs):
                 found.add(name)
                 pending += [dep["path"] for dep in entry.get("deps", [])]
     return {name: others[name] for name in sorted(found)}
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether two paths are the same, or one lies inside the other."""
-    return Path(one).is_relative_to(other) or Path(other).is_relative_to(one)
-
-
 def _is_stale(root: Path, dep: Mapping[str, str], outs: Mapping[str, str]) -> bool:
-    """Whether a dependency is no longer what an output of the state has: the whole output, or a file inside it."""
+    """Whether a dependency differs from the recorded output that it is, or is part of."""
     path, current = dep["path"], outs.get(dep["path"])
     if current is None and (root / path).is_file() and any(Path(path).is_relative_to(out) for out in outs):
         current = hashlib.md5((root / path).read_bytes(), usedforsecurity=False).hexdigest()

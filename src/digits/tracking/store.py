@@ -1,4 +1,4 @@
-"""The MLflow store: which one it is, one process at a time where that matters, and errors in one line."""
+"""The MLflow store: which one it is, one process at a time where that matters, and clear errors."""
 
 import logging
 import os
@@ -17,16 +17,18 @@ from mlflow.exceptions import MlflowException
 from digits.common import paths
 from digits.common.errors import UserError
 
-# An absent server must fail within 30 s. MLflow would repeat requests that create something; `dvc repro` is the retry.
+# Fail within 30 s if the server is unreachable. No retries: a repeated request may create something twice.
 TIMEOUTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+REASSURANCE = "Nothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
 
 
 @contextmanager
 def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
     """A client of the store that MLFLOW_TRACKING_URI names, and the id of the experiment in MLFLOW_EXPERIMENT_NAME.
 
-    By default the store is mlflow.db at the root of the repository, where a relative database path starts, too: in the
-    block, the root is the working directory.
+    By default the store is mlflow.db at the root of the repository, which is the working directory in the block, so
+    that a relative database path starts there.
 
     Args:
         create: whether to create the database and the experiment if they do not exist, instead of raising.
@@ -40,10 +42,13 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
     uri = _configured_uri()
+    database = _database(uri)
+    # One process at a time on an SQLite database, which MLflow does not create safely in parallel.
+    lock = FileLock(f"{database}.lock") if database and create else nullcontext()
     try:
-        with chdir(paths.repo_root()), _exclusive(uri) if create else nullcontext():
-            if not create:
-                _check_exists(uri)
+        if database:
+            _check_file(database, create=create)
+        with chdir(paths.repo_root()), lock:
             if not uri.startswith("http"):
                 _check_database(uri)
             mlflow.set_tracking_uri(uri)
@@ -51,11 +56,8 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
             yield client, _experiment(client, uri, create=create)
     except (MlflowException, requests.RequestException, sqlalchemy.exc.SQLAlchemyError) as error:
         reason = " ".join(str(error).split())[:300]
-        reassurance = (
-            "\nNothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
-        )
         line = without_password(f"MLflow at {uri} cannot be used: {reason}")
-        raise UserError(line + reassurance if create else line) from error
+        raise UserError(f"{line}\n{REASSURANCE}" if create else line) from error
 
 
 def tracking_uri() -> str:
@@ -79,24 +81,12 @@ def _database(uri: str) -> Path | None:
     return paths.repo_root() / uri.removeprefix("sqlite:///") if uri.startswith("sqlite:///") else None
 
 
-@contextmanager
-def _exclusive(uri: str) -> Iterator[None]:
-    """One process at a time on an SQLite database, which MLflow does not create safely in parallel."""
-    database = _database(uri)
-    if database and not database.parent.is_dir():
-        raise UserError(
-            f"MLflow at {uri} cannot be used: there is no folder {database.parent} (percent-encoding is not supported)"
-        )
-    with FileLock(f"{database}.lock") if database else nullcontext():
-        yield
-
-
-def _check_exists(uri: str) -> None:
-    database = _database(uri)
-    if database and not database.is_file():
-        raise UserError(
-            f"There is no MLflow store at {database}: run `dvc repro`, or name another in MLFLOW_TRACKING_URI"
-        )
+def _check_file(database: Path, *, create: bool) -> None:
+    if create and not database.parent.is_dir():
+        raise MlflowException(f"there is no folder {database.parent} (percent-encoding is not supported)")
+    if not create and not database.is_file():
+        allowed = "run `dvc repro`, or name another in MLFLOW_TRACKING_URI"
+        raise UserError(f"There is no MLflow store at {database}: {allowed}")
 
 
 def _check_database(uri: str) -> None:
@@ -105,7 +95,7 @@ def _check_database(uri: str) -> None:
         engine = sqlalchemy.create_engine(uri)
         engine.connect().close()
         engine.dispose()
-    except (ImportError, sqlalchemy.exc.ArgumentError) as error:
+    except ImportError as error:  # of the database's driver
         raise MlflowException(f"{error}") from error
 
 
@@ -113,27 +103,19 @@ def _experiment(client: MlflowClient, uri: str, *, create: bool) -> str:
     """The id of the experiment, created if it does not exist and `create` is set."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "digits"
     experiment = client.get_experiment_by_name(name)
+    another = "or name another in MLFLOW_EXPERIMENT_NAME"
     if experiment is None and not create:
-        raise UserError(
-            f"MLflow has no experiment {name!r}: run `dvc repro`, or name another in MLFLOW_EXPERIMENT_NAME"
-        )
+        raise UserError(f"MLflow has no experiment {name!r}: run `dvc repro`, {another}")
     if experiment is None:
+        # Artifacts are next to an SQLite database; a server has its own place.
+        folder = (_database(uri) or Path("mlflow.db").absolute()).parent / "mlartifacts"
         try:
-            return str(client.create_experiment(name, artifact_location=_artifact_location(uri)))
+            return str(client.create_experiment(name, None if uri.startswith("http") else folder.as_uri()))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             return _experiment(client, uri, create=create)  # another process was faster
     if experiment.lifecycle_stage != "active":
-        raise UserError(
-            f"MLflow's experiment {name!r} is deleted; restore it with "
-            f"`mlflow experiments restore --experiment-id {experiment.experiment_id}`, "
-            "or name another in MLFLOW_EXPERIMENT_NAME"
-        )
+        restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        raise UserError(f"MLflow's experiment {name!r} is deleted; restore it with `{restore}`, {another}")
     return str(experiment.experiment_id)
-
-
-def _artifact_location(uri: str) -> str | None:
-    """A folder next to an SQLite database; a server has its own place."""
-    database = _database(uri) or Path("mlflow.db").absolute()
-    return None if uri.startswith("http") else (database.parent / "mlartifacts").as_uri()

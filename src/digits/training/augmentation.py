@@ -22,14 +22,10 @@ def sample_warps(augmentation: Augmentation, shape: Sequence[int], seed: Sequenc
     the result and 1. Rows and columns count from the image's centre.
     """
     generator = np.random.default_rng(seed)
-
-    def uniform(limit: float) -> NDArray[np.float64]:
-        return generator.uniform(-limit, limit, size=shape)
-
-    angle = uniform(np.deg2rad(augmentation.rotation))
-    scale_y, scale_x = (np.exp(uniform(np.log1p(augmentation.scale))) for _ in range(2))
-    shear = uniform(augmentation.shear)
-    shift_y, shift_x = uniform(augmentation.shift), uniform(augmentation.shift)
+    turn, stretch = np.deg2rad(augmentation.rotation), np.log1p(augmentation.scale)
+    limits = turn, stretch, stretch, augmentation.shear, augmentation.shift, augmentation.shift
+    angle, log_y, log_x, shear, shift_y, shift_x = (generator.uniform(-limit, limit, shape) for limit in limits)
+    scale_y, scale_x = np.exp(log_y), np.exp(log_x)
     cos, sin = np.cos(angle), np.sin(angle)
     rows = [
         np.stack([cos * scale_y, (shear * cos - sin) * scale_x, shift_y], axis=-1),
@@ -40,7 +36,7 @@ def sample_warps(augmentation: Augmentation, shape: Sequence[int], seed: Sequenc
 
 @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
 def warp(images: tf.Tensor, warps: tf.Tensor) -> tf.Tensor:
-    """Warp float32 images (n, 28, 28) by `warps` (n, 2, 3), with bilinear interpolation and black around."""
+    """Warp float32 images (n, 28, 28) by `warps` (n, 2, 3), with bilinear interpolation and black outside the image."""
     offset = tf.range(IMAGE_SIDE, dtype=tf.float32) - CENTRE
     source = warps[:, :, 0, None, None] * offset[:, None] + warps[:, :, 1, None, None] * offset
     source += warps[:, :, 2, None, None] + CENTRE

@@ -3,19 +3,19 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from digits.common import files, paths, run_record
 
 SOURCE = Path(__file__).parents[1]
-PACKAGES = ("common", "model", "training")  # with the stage's script, all code that computes
+PACKAGES = ("common", "model", "training")  # with the stage's script, all code that a training run depends on
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Checkpoint:
     def for_run(cls, params: Mapping[str, Any], data: Path, script: Path) -> "Checkpoint":
         """The checkpoint of exactly these params, data and code.
 
-        The code is the stage's script, all that it calls, and the libraries' versions.
+        Its name covers the params, the data, the script, the packages that compute, and the library versions.
         """
         code = [script, *(path for package in PACKAGES for path in sorted((SOURCE / package).rglob("*.py")))]
         digests = [(path.name, files.sha256(path)) for path in code]
@@ -36,23 +36,31 @@ class Checkpoint:
         digest = hashlib.sha256(identity.encode()).hexdigest()
         return cls(paths.state_dir() / "checkpoints" / f"{digest}.npz")
 
-    def save(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Replace what was saved before."""
-        files.write_arrays(self.path, **arrays)
+    def save(self, variables: Sequence[keras.Variable], history: Sequence[Mapping[str, float]]) -> None:
+        """Replace what was saved before by the variables of network and optimizer, and the rows so far."""
+        arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
+        files.write_arrays(self.path, history=np.array(json.dumps(history)), **arrays)
 
-    def load(self) -> dict[str, NDArray[Any]] | None:
-        """The arrays that were saved last, or None, with a line that says why if the file is damaged."""
+    def restore(self, variables: Sequence[keras.Variable]) -> list[dict[str, float]]:
+        """Set the variables to what was saved last, and return the rows until then.
+
+        There are none without a file, or if it is damaged; then a line says why.
+        """
         if not self.path.exists():
-            return None
+            return []
         try:
             with self.path.open("rb") as file, np.load(file) as archive:
-                return dict(archive)
+                history = json.loads(str(archive["history"]))
+                values = [archive[f"variable_{number}"] for number in range(len(variables))]
         except files.DAMAGED_NPZ as error:
             tqdm.write(f"Ignoring checkpoint {self.path}: it cannot be read ({error})")
-            return None
+            return []
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        return list(history)
 
     def remove(self) -> None:
-        """Delete this checkpoint, and those that other runs abandoned a week ago."""
+        """Delete this checkpoint, and any that is older than a week."""
         self.path.unlink(missing_ok=True)
         for path in self.path.parent.glob("*.npz"):
             if time.time() - path.stat().st_mtime > 7 * 24 * 3600:

@@ -1,13 +1,11 @@
-"""The trainer, to be read from top to bottom: a recipe, its network, one compiled function per epoch, a fitted network.
+"""The trainer: `fit` first, then its parts in order. Each epoch of a recipe is one compiled function.
 
 docs/trainer.md has the few ideas that make it fast and exact, each with its measured gain.
 """
 
-import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -25,16 +23,15 @@ from digits.training.augmentation import sample_warps, warp
 from digits.training.checkpoint import Checkpoint
 
 Split = tuple[Images, Labels]
-Variables = Sequence[keras.Variable]
 EpochMetrics = dict[str, float]
 CompiledFunction = Callable[..., Any]
 
-AUGMENTATION_STREAM = 1  # ends the seed of the warps, so that it differs from that of the order
+AUGMENTATION_STREAM = 1  # appended to the seed of the warps, to separate it from that of the order
 WARMUP = 0.25  # share of the steps
 
 
 def configure(recipe: Recipe, threads: int) -> None:
-    """Divide the threads: all for one operation, or one for each shard of a batch. Call it before `fit`."""
+    """Set the threads: all for one operation (mlp), or one for each shard of a batch (cnn). Call it before `fit`."""
     shards = batch_shards(recipe, threads)
     model.set_threads(intra_op_threads=threads // shards, inter_op_threads=shards)
 
@@ -50,7 +47,7 @@ def fit(
     on_epoch_end: Callable[[EpochMetrics], None] | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[EpochMetrics]:
-    """Train `network` in place, as `model.fit` would with categorical cross-entropy of logits.
+    """Train `network` in place, as `model.fit` would with categorical cross-entropy of logits; a bar counts epochs.
 
     The members of an ensemble are trained independently of each other, one epoch each in turn.
 
@@ -63,10 +60,10 @@ def fit(
         train: the images to learn from, all of them in every epoch, and their labels.
         validation: the images to score after each epoch, and their labels; there may be none.
         on_epoch_end: called with the metrics of each completed epoch.
-        checkpoint: saved after each epoch. If it exists, the run resumes from it, to the same bits.
+        checkpoint: saved after each epoch. If it exists, the run resumes from it, with identical results.
 
     Returns:
-        One row per epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) while the weights changed, over
+        One row per epoch: `epoch` from 1, the mean `loss` (nats) and `accuracy` (0..1) over the steps of the epoch and
         all members, `val_loss` and `val_accuracy` of the network after the epoch if there is a validation set, and
         `seconds` since the start.
 
@@ -76,35 +73,36 @@ def fit(
     started = time.perf_counter()
     images, labels = as_tensors(train)
     count = len(labels)
-    steps = recipe.epochs * steps_per_epoch(count, recipe.batch_size)
+    steps = recipe.epochs * math.ceil(count / recipe.batch_size)
     members = architectures.members(network)
     optimizers = [make_optimizer(recipe, steps) for _ in members]
-    for member, optimizer in zip(members, optimizers, strict=True):
-        optimizer.build(member.trainable_variables)
-    variables = [*network.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
     shards = batch_shards(recipe, threads)
     train_epochs = [make_train_epoch(*pair, recipe, shards) for pair in zip(members, optimizers, strict=True)]
+    variables = [*network.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
     eval_step = make_eval_step(network)
 
-    history = restore(checkpoint, variables) if checkpoint else []
+    history = checkpoint.restore(variables) if checkpoint else []
     if history:
         tqdm.write(f"Resuming after epoch {len(history)}")
         started -= history[-1]["seconds"]
-    for epoch in range(len(history) + 1, recipe.epochs + 1):
-        means = [
-            train_epoch(images, labels, *epoch_inputs(recipe, count, (seed, epoch, member)))
-            for member, train_epoch in enumerate(train_epochs)
-        ]
-        loss, accuracy = np.mean(means, axis=0)
-        row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
-        check_finite(row, variables, recipe)
-        if validation and len(validation[1]):
-            row |= validate(eval_step, validation)
-        history.append({**row, "seconds": time.perf_counter() - started})
-        if checkpoint:
-            save_checkpoint(checkpoint, variables, history)
-        if on_epoch_end:
-            on_epoch_end(row)
+    with tqdm(total=recipe.epochs, initial=len(history), desc="train", unit="epoch") as bar:
+        for epoch in range(len(history) + 1, recipe.epochs + 1):
+            means = [
+                train_epoch(images, labels, *epoch_inputs(recipe, count, (seed, epoch, member)))
+                for member, train_epoch in enumerate(train_epochs)
+            ]
+            loss, accuracy = np.mean(means, axis=0)
+            row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
+            check_finite(row, variables, recipe)
+            if validation and len(validation[1]):
+                row |= validate(eval_step, validation)
+            history.append({**row, "seconds": time.perf_counter() - started})
+            if checkpoint:
+                checkpoint.save(variables, history)
+            if on_epoch_end:
+                on_epoch_end(row)
+            bar.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"}, refresh=False)
+            bar.update()
     return history
 
 
@@ -112,7 +110,7 @@ def fit(
 
 
 def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
-    """Adam for a run of `steps` steps. Kernels alone decay, apart from the gradient (AdamW).
+    """Adam for a run of `steps` steps. Weight decay is decoupled (AdamW), of kernels only.
 
     Loshchilov, Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
     """
@@ -122,19 +120,14 @@ def make_optimizer(recipe: Recipe, steps: int) -> keras.Optimizer:
 
 
 def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
-    """Constant; or one cycle, linearly from a 25th up to the recipe's rate, then along a cosine down to 0.
+    """Constant; or one cycle, linearly from 1/25 up to the recipe's rate, then along a cosine down to 0.
 
     Smith, "A disciplined approach to neural network hyper-parameters", 2018.
     """
+    rate, warmup = recipe.learning_rate, round(WARMUP * steps)
     if recipe.schedule == "constant":
-        return recipe.learning_rate
-    warmup = round(WARMUP * steps)
-    return keras.optimizers.schedules.CosineDecay(
-        recipe.learning_rate / 25,
-        decay_steps=steps - warmup,
-        warmup_steps=warmup,
-        warmup_target=recipe.learning_rate,
-    )
+        return rate
+    return keras.optimizers.schedules.CosineDecay(rate / 25, steps - warmup, warmup_target=rate, warmup_steps=warmup)
 
 
 # The inputs of an epoch, sampled with NumPy.
@@ -146,11 +139,6 @@ def as_tensors(split: Split) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.constant(images), tf.constant(labels, dtype=tf.int32)
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """The number of batches that hold `count` images; the last one may be short."""
-    return math.ceil(count / batch_size)
-
-
 def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Shuffle `count` images into batches of one size, as a compiled loop needs them.
 
@@ -158,7 +146,7 @@ def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[n
     the last batch is padded with the first images. If there are fewer images than `batch_size`, all are one batch.
     """
     batch_size = min(batch_size, count)
-    shape = steps_per_epoch(count, batch_size), batch_size
+    shape = math.ceil(count / batch_size), batch_size
     order = np.random.default_rng(seed).permutation(count).astype(np.int32)
     weights = np.arange(math.prod(shape)) < count
     return np.resize(order, shape), weights.reshape(shape).astype(np.float32)
@@ -181,44 +169,40 @@ def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: R
     XLA compiles dense layers. Convolutions stay a TensorFlow graph: XLA's take ten times as long on a CPU.
     """
     trainable = network.trainable_variables
+    optimizer.build(trainable)  # its variables cannot be created inside the compiled function
 
     def forward(images: tf.Tensor, indices: tf.Tensor, *warps: tf.Tensor) -> tf.Tensor:
         batch = tf.gather(images, indices)
         return network(warp(batch, *warps) if warps else batch, training=True)
 
-    def train_step(
-        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        inputs = zip(*(split_batch(tensor, shards) for tensor in (indices, *warps)), strict=True)
-        with tf.GradientTape() as tape:
-            logits = tf.concat([forward(images, *shard) for shard in inputs], axis=0)
-            losses, correct = losses_and_correct(tf.gather(labels, indices), logits, recipe.label_smoothing)
-            total = tf.reduce_sum(losses * sample_weight)
-            mean = total / tf.reduce_sum(sample_weight)
-        optimizer.apply(tape.gradient(mean, trainable), trainable)
-        return total, tf.reduce_sum(correct * sample_weight)
-
     @tf.function(jit_compile=isinstance(recipe, Mlp), autograph=False)  # type: ignore[untyped-decorator]
     def train_epoch(
         images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        def body(i: tf.Tensor, loss: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            step = train_step(images, labels, indices[i], sample_weight[i], *(one[i] for one in warps))
-            return i + 1, loss + step[0], correct + step[1]
+        def train_step(i: tf.Tensor, loss: tf.Tensor, hits: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            batch, weight, *batch_warps = (tensor[i] for tensor in (indices, sample_weight, *warps))
+            inputs = zip(*(split_batch(tensor, shards) for tensor in (batch, *batch_warps)), strict=True)
+            with tf.GradientTape() as tape:
+                logits = tf.concat([forward(images, *shard) for shard in inputs], axis=0)
+                losses, correct = losses_and_correct(tf.gather(labels, batch), logits, recipe.label_smoothing)
+                total = tf.reduce_sum(losses * weight)
+                mean = total / tf.reduce_sum(weight)
+            optimizer.apply(tape.gradient(mean, trainable), trainable)
+            return i + 1, loss + total, hits + tf.reduce_sum(correct * weight)
 
         zero = tf.zeros((), dtype=sample_weight.dtype)
         steps = tf.shape(indices)[0]
-        _, loss, correct = tf.while_loop(lambda i, *_: i < steps, body, (0, zero, zero))
+        _, loss, hits = tf.while_loop(lambda i, *_: i < steps, train_step, (0, zero, zero))
         count = tf.reduce_sum(sample_weight)
-        return loss / count, correct / count
+        return loss / count, hits / count
 
     return train_epoch  # type: ignore[no-any-return]
 
 
 def batch_shards(recipe: Recipe, threads: int) -> int:
-    """Shards of a batch that are computed at the same time, one thread each, where a network has convolutions.
+    """The number of shards of a batch that are computed in parallel, one thread each, if there are convolutions.
 
-    That is faster than all threads on one operation. Batch normalization takes each shard by itself.
+    That is faster than all threads on one operation. Batch normalization takes each shard separately.
     """
     return 1 if isinstance(recipe, Mlp) else threads
 
@@ -229,18 +213,16 @@ def split_batch(tensor: tf.Tensor, shards: int) -> list[tf.Tensor]:
     return list(tf.split(tensor, sizes)) if len(sizes) > 1 else [tensor]
 
 
-def losses_and_correct(
-    labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0
-) -> tuple[tf.Tensor, tf.Tensor]:
+def losses_and_correct(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 0.0) -> tuple[tf.Tensor, tf.Tensor]:
     """For each image, the cross-entropy (nats), and 1 if the prediction is correct, else 0; both (n,)."""
     # The sparse form of this cross-entropy computes the same, by a scatter that costs XLA up to a tenth of an epoch.
     targets = tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
-    losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=label_smoothing)
+    losses = keras.losses.categorical_crossentropy(targets, logits, from_logits=True, label_smoothing=smoothing)
     correct = tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels
     return losses, tf.cast(correct, losses.dtype)
 
 
-# After an epoch: validation, divergence, checkpoint.
+# After an epoch: validation and divergence.
 
 
 def make_eval_step(network: keras.Model) -> CompiledFunction:
@@ -266,38 +248,10 @@ def validate(eval_step: CompiledFunction, validation: Split, batch_size: int = 1
     return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
 
 
-def check_finite(row: EpochMetrics, variables: Variables, recipe: Recipe) -> None:
+def check_finite(row: EpochMetrics, variables: Sequence[keras.Variable], recipe: Recipe) -> None:
     """Raise UserError if the epoch diverged. The loss does not show what the last step did to the weights."""
     if not (math.isfinite(row["loss"]) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
         raise UserError(
             f"Training diverged in epoch {row['epoch']}: loss {row['loss']} at learning rate {recipe.learning_rate}; "
             "lower the recipe's learning_rate"
         )
-
-
-def save_checkpoint(checkpoint: Checkpoint, variables: Variables, history: Sequence[EpochMetrics]) -> None:
-    """Save the variables of network and optimizer, and the rows so far."""
-    arrays = {f"variable_{number}": variable.numpy() for number, variable in enumerate(variables)}
-    checkpoint.save({"history": np.array(json.dumps(history)), **arrays})
-
-
-def restore(checkpoint: Checkpoint, variables: Variables) -> list[EpochMetrics]:
-    """Set the variables from the checkpoint, and return the rows until then; none without a checkpoint."""
-    arrays = checkpoint.load()
-    if arrays is None:
-        return []
-    for number, variable in enumerate(variables):
-        variable.assign(arrays[f"variable_{number}"])
-    return list(json.loads(str(arrays["history"])))
-
-
-@contextmanager
-def progress_bar(epochs: int) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """A bar of `epochs` steps, and the `on_epoch_end` that moves it and shows the epoch's metrics."""
-    with tqdm(total=epochs, desc="train", unit="epoch") as bar:
-
-        def on_epoch_end(row: Mapping[str, float]) -> None:
-            bar.set_postfix({name: f"{value:.4f}" for name, value in row.items() if name != "epoch"}, refresh=False)
-            bar.update(row["epoch"] - bar.n)
-
-        yield on_epoch_end
