@@ -45,6 +45,16 @@ def tensorflow() -> None:
     model.set_threads(intra_op_threads=1)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an mlflow.db that has no runs, to be copied: MLflow takes seconds to make one."""
+    from helpers.mlflow_runs import make_database  # imports MLflow, which takes seconds
+
+    folder = tmp_path_factory.mktemp("empty")
+    make_database(folder / "mlflow.db")
+    return folder
+
+
 @pytest.fixture
 def pixels() -> Pixels:
     """Raw images, uint8 (64, 28, 28), with columns of zeros among them; image 5 is black."""
@@ -77,9 +87,17 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
 
 
 @pytest.fixture(scope="session")
-def cnn(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+def cnn(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A sandbox with the recipe `cnn`, shortened. Tests that use it have the mark `xdist_group("cnn")`."""
-    short = {"normalize.train_size": 12_000, "train.recipe": "cnn", "recipes.cnn.epochs": 3}
-    sandbox = make_sandbox(tmp_path_factory.mktemp("cnn") / "digits", PARAMS | short)
+    short = {
+        "normalize.train_size": 2800,
+        "normalize.validation_size": 200,
+        "train.recipe": "cnn",
+        "recipes.cnn.epochs": 8,
+    }
+    sandbox = make_sandbox(tmp_path_factory.mktemp("cnn") / "digits", PARAMS | short, small=True)
+    from helpers.mlflow_runs import copy_database
+
+    copy_database(empty_store, sandbox.root)
     sandbox.repro()
     return sandbox.having(PYTHONPATH=str(ROOT / "src"))

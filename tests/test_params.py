@@ -217,7 +217,7 @@ def test_most_stages_have_params() -> None:
 
 
 @pytest.mark.parametrize(
-    "stage", [pytest.param(name, marks=pytest.mark.slow if name == "train" else ()) for name in stages_with_params()]
+    "stage", [pytest.param(name, marks=() if name == "fetch" else pytest.mark.slow) for name in stages_with_params()]
 )
 def test_stage_refuses_wrong_params_first(tmp_path: Path, content: dict[str, Any], stage: str) -> None:
     """The real script, in a folder that has nothing but wrong params: one line, and nothing slow is imported before.
@@ -240,6 +240,7 @@ def test_stage_refuses_wrong_params_first(tmp_path: Path, content: dict[str, Any
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
+@pytest.mark.slow
 def test_params_can_be_checked_alone(tmp_path: Path, content: dict[str, Any]) -> None:
     """`python -m digits.params` says nothing if all is well."""
     write(tmp_path, content)

@@ -1,4 +1,7 @@
-"""The recipes beside the tutorial's, on few training images and for two epochs."""
+"""The recipes beside the tutorial's: an ensemble, on few training images and for two epochs, and the sizes of others.
+
+test_trainer.py interrupts a run of dense layers with augmentation.
+"""
 
 import json
 from pathlib import Path
@@ -10,61 +13,52 @@ from digits import params
 from digits.common import files
 from digits.model import architectures, inference, keras_file
 from digits.training.temperature import fit_temperature
+from helpers.mlflow_runs import copy_database
 from helpers.sandbox import PARAMS, ROOT, STAGES, Sandbox, make_sandbox
 
 RECIPES = params.load(ROOT / "params.yaml").recipes
 
-pytestmark = pytest.mark.slow
-
-
-def short(recipe: str) -> dict[str, object]:
-    """The params of the recipe, made short; an ensemble has two members."""
-    members = min(2, RECIPES[recipe].members)
-    own = {"epochs": 2, "members": members, "learning_rate": 0.003}
-    sizes = {"normalize.train_size": 600, "normalize.validation_size": 200}
-    return PARAMS | sizes | {"train.recipe": recipe} | {f"recipes.{recipe}.{key}": value for key, value in own.items()}
+# One worker runs them all, since they share a sandbox.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recipes")]
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """A copy of the repository with the dataset, in which recipes can be trained one after the other."""
-    made = make_sandbox(tmp_path_factory.mktemp("recipes") / "digits")
-    made.stage("fetch")
-    return made
+def ensemble(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A sandbox in which the pipeline has run with two members of the ensemble, for two epochs."""
+    short = {"members": 2, "epochs": 2, "learning_rate": 0.003}
+    params = {"normalize.train_size": 600, "normalize.validation_size": 200, "train.recipe": "ensemble"}
+    params |= {f"recipes.ensemble.{key}": value for key, value in short.items()}
+    sandbox = make_sandbox(tmp_path_factory.mktemp("ensemble") / "digits", PARAMS | params, small=True)
+    copy_database(empty_store, sandbox.root)
+    assert sandbox.repro() == STAGES
+    return sandbox
 
 
-@pytest.mark.parametrize("recipe", ["mlp", "ensemble"])
-def test_killed_training_resumes_to_the_same_bytes(recipe: str, sandbox: Sandbox) -> None:
-    """The bytes of a run in one go."""
-    sandbox.set_params(short(recipe))
-    sandbox.stage("normalize")
-    sandbox.stage("train")
-    outputs = [sandbox.root / "data/model.keras", sandbox.root / "reports/history.csv"]
+def test_killed_training_resumes_to_the_same_bytes(ensemble: Sandbox) -> None:
+    """The bytes of the run in one go."""
+    outputs = [ensemble.root / "data/model.keras", ensemble.root / "reports/history.csv"]
     once = [path.read_bytes() for path in outputs]
     for path in outputs:
         path.unlink()
-    sandbox.kill_training(1)
-    assert "Resuming after epoch 1" in sandbox.stage("train")
+    ensemble.kill_training(1)
+    assert "Resuming after epoch 1" in ensemble.stage("train")
     assert [path.read_bytes() for path in outputs] == once
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_pipeline_scores_and_calibrates_an_ensemble(tmp_path: Path) -> None:
+def test_pipeline_scores_and_calibrates_an_ensemble(ensemble: Sandbox) -> None:
     """The logarithms of the validation set's probabilities are scaled logits, which need no further temperature."""
-    sandbox = make_sandbox(tmp_path / "digits", short("ensemble"))
-    assert sandbox.repro() == STAGES
-    metrics = json.loads((sandbox.root / "reports/metrics.json").read_bytes())
+    metrics = json.loads((ensemble.root / "reports/metrics.json").read_bytes())
     assert metrics["accuracy"] > 0.12, "it learns"
     assert 0.2 <= metrics["temperature"] <= 5
     assert metrics["temperature"] != 1
-    model = keras_file.load(sandbox.root / "data/model.keras")
-    x_val, y_val = files.read_arrays(sandbox.root / "data/normalized.npz", "x_val", "y_val")
+    model = keras_file.load(ensemble.root / "data/model.keras")
+    x_val, y_val = files.read_arrays(ensemble.root / "data/normalized.npz", "x_val", "y_val")
     probabilities = inference.predict(model, 255 * x_val)
     assert fit_temperature(np.log(probabilities), y_val) == pytest.approx(1, abs=2e-3)
 
 
 @pytest.mark.usefixtures("tensorflow")
 def test_convolutional_recipe_is_small() -> None:
-
     for name in ("cnn_fast", "cnn"):
         assert architectures.build(RECIPES[name], seed=0).count_params() < 100_000

@@ -24,12 +24,15 @@ def save_error_by_time(path: Path, table: pd.DataFrame, metadata: Metadata) -> N
     with figure(path, 7, 4.5) as fig:
         ax = fig.subplots()
         ax.set(xscale="log", yscale="log")
-        for row in table.dropna(subset="training_seconds").to_dict("records"):
+        known = table.dropna(subset="training_seconds").to_dict("records")
+        if seconds := [row["training_seconds"] for row in known]:
+            ax.set_xlim(min(seconds) / 1.5, max(seconds) * 1.5)  # there may be one recipe alone
+        for row in known:
             point = row["training_seconds"], 1 - row["test_accuracy"]
             ax.errorbar(*point, yerr=row["test_accuracy_std"], marker="o", capsize=3)
             ax.annotate(row["recipe"], point, (7, 4), textcoords="offset points", fontsize=9)
         ax.set(xlabel="training time, seconds", ylabel="test error", title=f"{metadata['title']}: error by time")
-        ax.margins(0.1)
+        ax.margins(y=0.1)
         _label(ax.xaxis, _number)
         _label(ax.yaxis, _percent)
 

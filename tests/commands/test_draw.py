@@ -147,15 +147,18 @@ def test_other_machines_cannot_connect() -> None:
         assert listener.getsockname()[0] == "127.0.0.1"
 
 
+# The module that loads models would import TensorFlow.
 COMMAND = """
-from digits.commands.predict import models
+import sys
+from types import SimpleNamespace
 from digits.cli import main
 from helpers.drawings import by_width
-models.load = lambda name: by_width
+sys.modules["digits.commands.predict.models"] = SimpleNamespace(load=lambda name: by_width)
 main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_command_opens_the_page_and_ends_quietly(tmp_path: Path, number: signal.Signals) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

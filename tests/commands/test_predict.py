@@ -14,10 +14,9 @@ from digits.commands.predict import models
 from digits.commands.predict.answers import predict
 from digits.common.errors import UserError
 from digits.common.types import Classifier, Pixels, Probabilities
-from digits.data import idx
 from digits.model import keras_file
-from helpers.photos import encode, make_photo
-from helpers.sandbox import ROOT, Sandbox
+from helpers.photos import encode
+from helpers.sandbox import ROOT
 
 MODEL = "some.keras"
 
@@ -95,6 +94,7 @@ def run(folder: Path, *arguments: str, content: bytes = b"") -> "subprocess.Comp
     return subprocess.run(command, cwd=folder, env=environment, input=content, capture_output=True, check=False)
 
 
+@pytest.mark.slow
 def test_unreadable_picture_costs_no_tensorflow(folder: Path) -> None:
     ended = run(folder, "text.png")
     lines = ended.stderr.decode().splitlines()
@@ -119,29 +119,3 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     keras_file.save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(10)]), other)
     with pytest.raises(UserError, match=r"other.keras: must take images of 28 x 28 pixels and give 10 probabilities"):
         models.load(str(other))
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("cnn")
-def test_cnn_reads_photos(cnn: Sandbox, tmp_path: Path) -> None:
-    """200 photos of test digits; and the same model as MLflow's champion."""
-    images, labels = idx.read_test(cnn.root / "data/raw")
-    generator = np.random.default_rng(0)
-    chosen = generator.choice(len(images), size=200, replace=False)
-    for index in chosen:
-        (tmp_path / f"{index}.photo").write_bytes(make_photo(images[index], generator))
-    answers = predicted(cnn, *(str(tmp_path / f"{index}.photo") for index in chosen))
-    right = [answers.get(str(tmp_path / f"{index}.photo")) == labels[index] for index in chosen]
-    assert np.mean(right) >= 0.97
-
-    few = [str(tmp_path / f"{index}.photo") for index in chosen[:5]]
-    champion = predicted(cnn, *few, "--model", "models:/digits@champion")
-    assert champion == {name: answers[name] for name in few}
-    absent = cnn.run("digits", "predict", *few, "--model", "models:/digits@absent", ok=False)
-    assert absent.splitlines()[-1].startswith("MLflow at sqlite:///mlflow.db cannot be used: Registered model alias")
-
-
-def predicted(sandbox: Sandbox, *arguments: str) -> dict[str, int]:
-    """The digits by file."""
-    output = sandbox.run("digits", "predict", "--json", *arguments)
-    return {one["file"]: one["digit"] for one in json.loads(output[output.index("[") :])}

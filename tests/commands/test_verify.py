@@ -8,15 +8,16 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+import typer
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from digits import cli
 from digits.commands import verify
 from digits.commands.clone import Clone
 from digits.common.errors import UserError
-from helpers.mlflow_runs import forget_store, model_id, runs
+from helpers.mlflow_runs import copy_database, copy_store, forget_store, model_id, runs
 from helpers.sandbox import PARAMS, ROOT, Sandbox, make_sandbox
 from helpers.sweeps import processes_in, wait_until
 
@@ -28,9 +29,10 @@ VERIFY = ("python", "-c", "from digits.cli import main; main()", "verify")
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """Two runs by name, and the repository as the run `committed` left it."""
-    sandbox = make_sandbox(tmp_path_factory.mktemp("verify") / "digits", PARAMS | FEW)
+def repository(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """Two runs by name, and the repository as the run `committed` left it; test_pipeline.py verifies a real network."""
+    sandbox = make_sandbox(tmp_path_factory.mktemp("verify") / "digits", PARAMS | FEW, stand_ins=True)
+    copy_database(empty_store, sandbox.root)
     # DVC does not track params.py, so only the outputs can tell; the comment in a stage is tracked.
     sandbox.edit("src/digits/params.py", "recipe]\n", 'recipe].model_copy(update={"learning_rate": 0.1})\n')
     sandbox.edit("stages/predict_sample.py", "Stage predict_sample: the", "The")
@@ -55,16 +57,7 @@ def get_run(repository: Sandbox, name: str) -> Run:
 @pytest.fixture
 def store(repository: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the store, the working directory in the repository, and a folder for temporary files next to it."""
-    with sqlite3.connect(repository.root / "mlflow.db") as source, sqlite3.connect(tmp_path / "mlflow.db") as copy:
-        source.backup(copy)
-        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
-            copy.execute(
-                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",  # noqa: S608 (the names are ours)
-                (f"{repository.root}", f"{tmp_path}"),
-            )
-    source.close()
-    copy.close()
-    shutil.copytree(repository.root / "mlartifacts", tmp_path / "mlartifacts")
+    copy_store(repository.root, tmp_path)
     (tmp_path / "tmp").mkdir()
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
@@ -92,11 +85,11 @@ def start(repository: Sandbox, store: Path, query: str) -> subprocess.Popen[str]
     )
 
 
-def run_command(repository: Sandbox, store: Path, query: str) -> tuple[int, list[str]]:
+def run_command(query: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     """The exit status of `digits verify`, and the lines of its answer."""
-    with start(repository, store, query) as process:
-        output, _ = process.communicate()
-    return process.returncode, output.splitlines()
+    with pytest.raises(typer.Exit) as ended:
+        cli.verify(query)
+    return ended.value.exit_code, capsys.readouterr().out.splitlines()
 
 
 def verify_run(query: str) -> tuple[verify.Verification, list[str]]:
@@ -107,7 +100,7 @@ def verify_run(query: str) -> tuple[verify.Verification, list[str]]:
 
 @pytest.fixture
 def restored(repository: Sandbox, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Instead of the 15 s of rebuilding the run `committed`, its results are copied."""
+    """Instead of rebuilding the run `committed`, its results are copied."""
 
     def dvc(clone: Clone, *_: object, **__: object) -> None:
         for folder in ("data", "reports"):
@@ -123,12 +116,14 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_run_is_rebuilt_identically_whatever_params_are_set_now(repository: Sandbox, store: Path) -> None:
+def test_run_is_rebuilt_identically_whatever_params_are_set_now(
+    repository: Sandbox, store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = get_run(repository, "committed")
     repository.set_params({"train.seed": 7})
     before = contents(store), repository.run("git", "status", "--porcelain", "--ignored")
     state, commit = run.data.tags["digits.state"], run.data.tags["mlflow.source.git.commit"]
-    status, lines = run_command(repository, store, state[:6])
+    status, lines = run_command(state[:6], capsys)
     repository.set_params({"train.seed": 2})
     assert status == 0, lines
     title, verdict = lines
@@ -140,9 +135,10 @@ def test_run_is_rebuilt_identically_whatever_params_are_set_now(repository: Sand
     )
 
 
-def test_every_difference_is_named(repository: Sandbox, store: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_every_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """Of a run whose code and params were not those of its commit."""
-    status, lines = run_command(repository, store, "changed")
+    status, lines = run_command("changed", capsys)
     assert status == 1
     _, dirty, *differences = lines
     assert dirty == "its code had uncommitted changes"
@@ -199,71 +195,76 @@ def replace(old: str, new: str) -> Callable[[Path], object]:
     return lambda path: path.write_text(path.read_text().replace(old, new, 1))
 
 
-def zero_weights(path: Path) -> None:
-    """A model of the same shape whose weights are all 0, which nothing but its bytes tells."""
-    from digits.model import keras_file
+def change_last_byte(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
-    model = keras_file.load(path)
-    model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
-    keras_file.save(model, path)
+
+TAMPERED = [
+    ("UPDATE params SET value = '3' WHERE key = 'train.threads'", "param train.threads: 3 logged, 2 rebuilt"),
+    ("DELETE FROM params WHERE key = 'train.recipe'", "param train.recipe: nothing logged, tutorial rebuilt"),
+    ("UPDATE datasets SET digest = 'x' WHERE name = 'mnist-test'", "dataset test: x logged, "),
+    ("UPDATE metrics SET value = 1 WHERE key = 'loss'", "loss at epoch 1: 1.0 logged, "),
+    ("UPDATE latest_metrics SET value = 1 WHERE key = 'test_accuracy'", "metric test_accuracy: 1.0 logged, "),
+    ("UPDATE tags SET value = 'x' WHERE key = 'dataset'", "tag dataset: x logged, mnist rebuilt"),
+    ("UPDATE tags SET value = 'x' WHERE key = 'model.sha256'", "tag model.sha256: x logged, "),
+    (
+        "UPDATE model_version_tags SET value = '1' WHERE key = 'validation_accuracy'",
+        "tag validation_accuracy of the registered version: 1 logged, ",
+    ),
+    ("UPDATE model_versions SET source = 'x'", "source of the registered version: "),
+]
 
 
 @pytest.mark.parametrize(
-    ("statement", "name"),
-    [
-        ("UPDATE params SET value = '3' WHERE key = 'train.threads'", "param train.threads: 3 logged, 2 rebuilt"),
-        ("DELETE FROM params WHERE key = 'train.threads'", "param train.threads: nothing logged, 2 rebuilt"),
-        ("UPDATE datasets SET digest = 'x' WHERE name = 'mnist-test'", "dataset test: x logged, "),
-        ("UPDATE metrics SET value = 1 WHERE key = 'loss'", "loss at epoch 1: 1.0 logged, "),
-        ("UPDATE latest_metrics SET value = 1 WHERE key = 'test_accuracy'", "metric test_accuracy: 1.0 logged, "),
-        ("UPDATE tags SET value = 'x' WHERE key = 'dataset'", "tag dataset: x logged, mnist rebuilt"),
-        ("UPDATE tags SET value = 'x' WHERE key = 'model.sha256'", "tag model.sha256: x logged, "),
-        (
-            "UPDATE model_version_tags SET value = '1' WHERE key = 'validation_accuracy'",
-            "tag validation_accuracy of the registered version: 1 logged, ",
-        ),
-        ("UPDATE model_versions SET source = 'x'", "source of the registered version: "),
-        ("DELETE FROM logged_models", "model: nothing logged, a model rebuilt"),
-    ],
+    "changes", [TAMPERED, [("DELETE FROM logged_models", "model: nothing logged, a model rebuilt")]]
 )
 @pytest.mark.usefixtures("restored")
-def test_tampered_store_is_named(store: Path, statement: str, name: str) -> None:
-    edit_store(store, statement)
-    assert [line for line in verify_run("committed")[0].differences if line.startswith(name)]
+def test_tampered_store_is_named(store: Path, changes: list[tuple[str, str]]) -> None:
+    for statement, _ in changes:
+        edit_store(store, statement)
+    differences = verify_run("committed")[0].differences
+    for _, name in changes:
+        assert [line for line in differences if line.startswith(name)], name
 
 
 @pytest.mark.parametrize(
-    ("file", "edit", "name"),
+    "changes",
     [
-        (
-            "dvc.lock",
-            replace("data/raw\n      hash: md5\n      md5: ", "data/raw\n      md5: 0"),
-            "dvc.lock: output data/r",
-        ),
-        ("dvc.lock", replace("stages:", "phases:"), "dvc.lock: damaged"),
-        ("dvc.lock", Path.unlink, "dvc.lock: command of stage train: nothing logged"),
-        ("metrics.json", replace('"accuracy": 0.', '"accuracy": 0.9'), "metrics.json: "),
-        ("prediction.json", replace("9", "8"), "prediction.json: "),
-        ("plots/confusion.png", Path.unlink, "plots/confusion.png: nothing logged"),
-        ("model/data/model.keras", zero_weights, "model: data/model.keras: "),
-        (
-            "model/MLmodel",
-            replace("loader_module: mlflow.keras", "loader_module: other"),
-            "model: loader_module of",
-        ),
+        [
+            (
+                "dvc.lock",
+                replace("data/raw\n      hash: md5\n      md5: ", "data/raw\n      md5: 0"),
+                "dvc.lock: output data/r",
+            ),
+            ("metrics.json", replace('"accuracy": 0.', '"accuracy": 0.9'), "metrics.json: "),
+            ("prediction.json", replace("9", "8"), "prediction.json: "),
+            ("plots/confusion.png", Path.unlink, "plots/confusion.png: nothing logged"),
+            ("model/data/model.keras", change_last_byte, "model: data/model.keras: "),
+            (
+                "model/MLmodel",
+                replace("loader_module: mlflow.keras", "loader_module: other"),
+                "model: loader_module of",
+            ),
+        ],
+        [("dvc.lock", replace("stages:", "phases:"), "dvc.lock: damaged")],
+        [("dvc.lock", Path.unlink, "dvc.lock: command of stage train: nothing logged")],
     ],
+    ids=["changed", "damaged lock", "no lock"],
 )
 def test_tampered_files_are_named(
-    repository: Sandbox, restored: Path, file: str, edit: Callable[[Path], object], name: str
+    repository: Sandbox, restored: Path, changes: list[tuple[str, Callable[[Path], object], str]]
 ) -> None:
     run = get_run(repository, "committed")
-    folder = f"models/{model_id(run)}" if file.startswith("model/") else run.info.run_id
-    (path,) = restored.glob(f"mlartifacts/{folder}/artifacts/{file.removeprefix('model/')}")
-    before = path.read_bytes()
-    edit(path)
-    assert not path.exists() or path.read_bytes() != before
-    found = [line for line in verify_run("committed")[0].differences if line.startswith(name)]
-    assert found
+    for file, edit, _ in changes:
+        folder = f"models/{model_id(run)}" if file.startswith("model/") else run.info.run_id
+        (path,) = restored.glob(f"mlartifacts/{folder}/artifacts/{file.removeprefix('model/')}")
+        before = path.read_bytes()
+        edit(path)
+        assert not path.exists() or path.read_bytes() != before
+    differences = verify_run("committed")[0].differences
+    for _, _, name in changes:
+        assert [line for line in differences if line.startswith(name)], name
 
 
 @pytest.mark.usefixtures("restored")
@@ -299,7 +300,7 @@ def test_ambiguous_names_are_listed(repository: Sandbox) -> None:
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("query", ["", "12345", 'a"b', "it's", "%%%%%%", "commit"])
 def test_unknown_runs(query: str) -> None:
-    with pytest.raises(UserError, match=r"^MLflow has no run .*; give a run's id, its name, or the first six or more"):
+    with pytest.raises(UserError, match=r"^MLflow has no run .*; give a run's id, its name, or six digits or more"):
         verify_run(query)
 
 

@@ -1,6 +1,9 @@
 """What an MLflow store holds of a state, compared with the files of the state."""
 
 import csv
+import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +11,43 @@ import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
+from mlflow.tracking._tracking_service import utils
 from ruamel.yaml import YAML
 
 from digits.common import files
+
+# Where an MLflow database has paths of artifacts.
+LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
+
+
+def make_database(path: Path) -> None:
+    """A database as MLflow makes it, which takes seconds; a copy of it takes none."""
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy mlflow.db from one folder to another."""
+    with (
+        closing(sqlite3.connect(source / "mlflow.db")) as original,
+        closing(sqlite3.connect(target / "mlflow.db")) as copy,
+    ):
+        original.backup(copy)
+
+
+def copy_store(source: Path, target: Path) -> None:
+    """Copy mlflow.db and its artifacts, if there are any, from one folder to another; the copy's paths are its own."""
+    copy_database(source, target)
+    if (source / "mlartifacts").exists():
+        shutil.copytree(source / "mlartifacts", target / "mlartifacts")
+    with closing(sqlite3.connect(target / "mlflow.db")) as copy, copy:
+        for table, column in LOCATIONS:
+            statement = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608 (the names are ours)
+            copy.execute(statement, (str(source), str(target)))
 
 
 def runs(root: Path, uri: str = "") -> list[Run]:
@@ -82,3 +119,4 @@ def model_id(run: Run) -> str:
 def forget_store() -> None:
     """Let MLflow choose its store again; it also unsets MLFLOW_TRACKING_URI."""
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
+    utils._artifact_repos_cache.clear()  # by the ids of runs, which copies of a store have in common

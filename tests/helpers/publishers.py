@@ -4,11 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
+from contextlib import chdir
 from pathlib import Path
-
-import pytest
 
 from digits.common import run_record
 from helpers.factories import make_results
@@ -33,17 +31,26 @@ for name in dir(MlflowClient):
 runpy.run_path(sys.argv[2], run_name="__main__")
 """
 
-# Waits for the others, then logs the state in the working directory.
-PUBLISHER = """
-import sys, time
-from pathlib import Path
+# Logs the states in the folders sys.argv[1:] at the same moment, each in its own process, forked after the imports.
+PUBLISHERS = """
+import multiprocessing, os, sys
 from digits.tracking import state
 from digits.tracking.log_run import log_run
-state = state.read()
-Path("ready").touch()
-while not Path(sys.argv[1]).exists():
-    time.sleep(0.001)
-log_run(state)
+
+def publish(tree):
+    os.chdir(tree)
+    current = state.read()
+    start.wait()
+    log_run(current)
+
+fork = multiprocessing.get_context("fork")
+start = fork.Barrier(len(sys.argv) - 1)
+publishers = [fork.Process(target=publish, args=[tree]) for tree in sys.argv[1:]]
+for publisher in publishers:
+    publisher.start()
+for publisher in publishers:
+    publisher.join()
+sys.exit(any(publisher.exitcode for publisher in publishers))
 """
 
 
@@ -69,20 +76,12 @@ def log_at_once(folder: Path, uri: str, epochs: Sequence[int]) -> None:
 
     The training runs have different durations, as if they had taken place on different machines.
     """
-    start = folder / "start"
-    processes = []
-    for number, last in enumerate(epochs):
-        tree = folder / f"tree-{number}"
+    trees = [folder / f"tree-{number}" for number in range(len(epochs))]
+    for number, (tree, last) in enumerate(zip(trees, epochs, strict=True)):
         make_results(tree, epochs=last, accuracy=0.97)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(tree)
+        with chdir(tree):
             run_record.save(tree / "data/model.keras", 1.7e9, 2.0 + number)
-        command = [sys.executable, "-c", PUBLISHER, str(start)]
-        processes.append(subprocess.Popen(command, cwd=tree, env=environment(uri)))
-    while not all((folder / f"tree-{number}/ready").exists() for number in range(len(epochs))):
-        time.sleep(0.01)
-    start.touch()
-    assert [process.wait() for process in processes] == [0] * len(epochs)
+    subprocess.run([sys.executable, "-c", PUBLISHERS, *trees], env=environment(uri), check=True)
 
 
 def environment(uri: str) -> dict[str, str]:

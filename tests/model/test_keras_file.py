@@ -36,6 +36,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, year: int) -> None:
     monkeypatch.setattr(time, "localtime", lambda *_: now.timetuple())
 
 
+@pytest.mark.slow
 def test_file_depends_on_the_content_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_clock(monkeypatch, 2001)
     first = save(tmp_path / "first.keras")

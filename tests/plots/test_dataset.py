@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from digits.common.types import Pixels
@@ -21,6 +22,7 @@ def test_first_image_has_its_class_name(tmp_path: Path, pixels: Pixels, drawn: l
     assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_samples_are_grouped_by_class(tmp_path: Path, drawn: list[Figure]) -> None:
     """Class 9 has two images, fewer than are shown of the others."""
     labels = np.array([*range(10)] * 2 + [*range(9)] * 4, dtype=np.uint8)

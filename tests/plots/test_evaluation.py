@@ -20,7 +20,7 @@ def predictions(wrong: int) -> pd.DataFrame:
     return metrics.predictions(np.zeros(50, dtype=np.uint8), probabilities)
 
 
-@pytest.mark.parametrize(("wrong", "rows"), [(0, 1), (1, 1), (6, 2), (40, 5)])
+@pytest.mark.parametrize(("wrong", "rows"), [(0, 1), (1, 1), (6, 2), pytest.param(40, 5, marks=pytest.mark.slow)])
 def test_any_number_of_errors_is_drawn(tmp_path: Path, drawn: list[Figure], wrong: int, rows: int) -> None:
     errors = metrics.errors(predictions(wrong))
     assert len(errors) == wrong

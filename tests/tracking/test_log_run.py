@@ -3,6 +3,7 @@
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,58 @@ from digits.tracking import run_content, state
 from digits.tracking.log_run import log_run
 from helpers import browser
 from helpers.factories import make_results
-from helpers.mlflow_runs import assert_complete, forget_store, model_id, runs
+from helpers.mlflow_runs import assert_complete, copy_database, copy_store, forget_store, model_id, runs
 from helpers.publishers import kill_stage, log_at_once, run_stage
 
 NOTE = "mlflow.note.content"
 
 
+# One worker runs them all, since they share stores.
+pytestmark = pytest.mark.xdist_group("tracking")
+
+
+@pytest.fixture(scope="module")
+def unlogged(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the results of a state, and an MLflow store without runs."""
+    folder = tmp_path_factory.mktemp("unlogged")
+    copy_database(empty_store, folder)
+    with chdir(folder):
+        make_results(folder, epochs=3, accuracy=0.97, seconds=2.5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def logged_once(unlogged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder after `log`."""
+    folder = tmp_path_factory.mktemp("logged") / "tree"
+    with pytest.MonkeyPatch.context() as patch:
+        copy_tree(unlogged, folder, patch)
+        log()
+    forget_store()
+    return folder
+
+
+def copy_tree(source: Path, folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Copy results and store to `folder`, and work there."""
+    shutil.copytree(source, folder, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
+    copy_store(source, folder)
+    patch.chdir(folder)
+    patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+
+
 @pytest.fixture
-def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def tree(unlogged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory with the results of a state, and an MLflow store of its own."""
-    folder = tmp_path / "tree"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    make_results(folder, epochs=3, accuracy=0.97, seconds=2.5)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
-    yield folder
+    copy_tree(unlogged, tmp_path / "tree", monkeypatch)
+    yield tmp_path / "tree"
+    forget_store()
+
+
+@pytest.fixture
+def logged(logged_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The same, with the state in the store."""
+    copy_tree(logged_once, tmp_path / "tree", monkeypatch)
+    yield tmp_path / "tree"
     forget_store()
 
 
@@ -73,17 +111,17 @@ def die_at_write(patch: pytest.MonkeyPatch, number: int) -> None:
             patch.setattr(MlflowClient, name, counted(getattr(MlflowClient, name)))
 
 
-def test_state_is_one_run_however_often_it_is_logged(tree: Path) -> None:
-    log()
-    first = assert_logged_once(tree)
+def test_state_is_one_run_however_often_it_is_logged(logged: Path) -> None:
+    first = assert_logged_once(logged)
     assert first.info.start_time == 1_700_000_000_000
     assert first.info.end_time == 1_700_000_002_500
     assert first.data.metrics["training_seconds"] == 2.5
     assert first.data.metrics["training_images_per_second"] == 3 * 55000 / 2.5
     log()
-    assert assert_logged_once(tree).info.run_id == first.info.run_id
+    assert assert_logged_once(logged).info.run_id == first.info.run_id
 
 
+@pytest.mark.slow
 def test_interrupted_logging_is_completed(tree: Path) -> None:
     """Interrupted before one write after the other, each time continuing with what the time before left."""
     interruptions = 0
@@ -103,31 +141,28 @@ def test_interrupted_logging_is_completed(tree: Path) -> None:
 @pytest.mark.slow
 def test_killed_stage_is_completed(tree: Path) -> None:
     uri = f"sqlite:///{tree}/mlflow.db"
-    for write in (1, 4, 8):
-        kill_stage(tree, uri, write)
+    kill_stage(tree, uri, write=4)
     run_stage(tree, uri)
     assert_logged_once(tree)
     assert set(files.read_json(Path("data/logged.json"))) == {"state"}
 
 
 @pytest.mark.slow
-def test_every_state_has_its_run(tree: Path) -> None:
+def test_every_state_has_its_run(logged: Path) -> None:
+    make_results(logged, epochs=5, accuracy=0.98)
     log()
-    make_results(tree, epochs=5, accuracy=0.98)
+    make_results(logged, epochs=3, accuracy=0.97)
     log()
-    make_results(tree, epochs=3, accuracy=0.97)
-    log()
-    assert len(runs(tree)) == 2
+    assert len(runs(logged)) == 2
     client = MlflowClient()
     assert str(client.get_model_version_by_alias("digits", "champion").version) == "2"
 
 
 @pytest.mark.slow
-def test_champion_is_best_by_validation_not_by_test_accuracy(tree: Path) -> None:
-    log()
-    make_results(tree, epochs=5, accuracy=0.9)  # validation accuracy follows `accuracy`
-    metrics = files.read_json(tree / "reports/metrics.json")
-    files.write_json(tree / "reports/metrics.json", metrics | {"accuracy": 0.999})
+def test_champion_is_best_by_validation_not_by_test_accuracy(logged: Path) -> None:
+    make_results(logged, epochs=5, accuracy=0.9)  # validation accuracy follows `accuracy`
+    metrics = files.read_json(logged / "reports/metrics.json")
+    files.write_json(logged / "reports/metrics.json", metrics | {"accuracy": 0.999})
     log()
     assert str(MlflowClient().get_model_version_by_alias("digits", "champion").version) == "1"
 
@@ -147,40 +182,37 @@ def test_validation_splits_are_told_apart(changed: str) -> None:
     assert run_content.validation_split(same) == run_content.validation_split(current)
 
 
-def test_what_a_person_wrote_is_kept(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log()
+def test_what_a_person_wrote_is_kept(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = MlflowClient()
-    (run,) = runs(tree)
+    (run,) = runs(logged)
     client.set_tag(run.info.run_id, NOTE, "My best run.")
     client.update_run(run.info.run_id, name="mine")
     monkeypatch.setenv("DVC_EXP_NAME", "second")
     log()
-    run = assert_logged_once(tree)
+    run = assert_logged_once(logged)
     assert run.data.tags[NOTE] == "My best run."
     assert run.info.run_name == "mine"
     assert run.data.tags["dvc.experiments"] == "second"
 
 
 @pytest.mark.slow
-def test_first_experiment_names_the_run_and_later_ones_join(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log()
-    assert runs(tree)[0].info.run_name == f"tutorial-{state.read().fingerprint[:7]}"
+def test_first_experiment_names_the_run_and_later_ones_join(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runs(logged)[0].info.run_name == f"tutorial-{state.read().fingerprint[:7]}"
     for name in ("first", "second"):
         monkeypatch.setenv("DVC_EXP_NAME", name)
         log()
-    run = assert_logged_once(tree)
+    run = assert_logged_once(logged)
     assert run.info.run_name == "first"
     assert run.data.tags["dvc.experiments"] == "first second"
 
 
-def test_another_machine_changes_nothing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    log()
-    before = runs(tree)[0].data.tags
+def test_another_machine_changes_nothing(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = runs(logged)[0].data.tags
     monkeypatch.setattr(run_record, "cpu", lambda: "Another CPU")
     monkeypatch.setattr(run_record, "versions", lambda: {"tensorflow": "9.9"})
-    make_results(tree, epochs=3, accuracy=0.97, seconds=99.0)
+    make_results(logged, epochs=3, accuracy=0.97, seconds=99.0)
     log()
-    assert assert_logged_once(tree).data.tags == before
+    assert assert_logged_once(logged).data.tags == before
 
 
 @pytest.mark.slow
@@ -213,21 +245,19 @@ def test_clean_run_stays_clean(tree: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.slow
-def test_lost_artifacts_are_logged_again(tree: Path) -> None:
+def test_lost_artifacts_are_logged_again(logged: Path) -> None:
+    shutil.rmtree(logged / "mlartifacts")
     log()
-    shutil.rmtree(tree / "mlartifacts")
-    log()
-    assert_logged_once(tree)
+    assert_logged_once(logged)
 
 
 @pytest.mark.slow
-def test_deleted_model_is_logged_again(tree: Path) -> None:
-    log()
-    (run,) = runs(tree)
+def test_deleted_model_is_logged_again(logged: Path) -> None:
+    (run,) = runs(logged)
     client = MlflowClient()
     client.delete_logged_model(model_id(run))
     log()
-    assert_complete(client, run, tree)
+    assert_complete(client, run, logged)
     (model,) = client.search_logged_models([run.info.experiment_id])
     champion = client.get_model_version_by_alias("digits", "champion")
     assert champion.source == f"models:/{model.model_id}", "the champion has files"
@@ -241,16 +271,15 @@ def test_half_written_plot_is_not_logged(tree: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_runs_of_a_state_become_one(tree: Path) -> None:
+def test_two_runs_of_a_state_become_one(logged: Path) -> None:
     """What publishers leave that created their run at the same moment."""
-    log()
-    (first,) = runs(tree)
+    (first,) = runs(logged)
     client = MlflowClient()
     for _ in range(10):  # the first by id is kept: hardly ever the one that is registered
         client.create_run(first.info.experiment_id, first.info.start_time, first.data.tags, first.info.run_name)
     log()
-    (run,) = [run for run in runs(tree) if run.info.lifecycle_stage == "active"]
-    assert_complete(client, run, tree)
+    (run,) = [run for run in runs(logged) if run.info.lifecycle_stage == "active"]
+    assert_complete(client, run, logged)
     assert {run.info.run_id} == {model.source_run_id for model in client.search_logged_models(["1"])}
     (version,) = client.search_model_versions("name = 'digits'")
     assert version.run_id == client.get_model_version_by_alias("digits", "champion").run_id == run.info.run_id
@@ -267,18 +296,19 @@ def assert_one_run(uri: str, folder: Path) -> None:
 @pytest.mark.slow
 def test_publishers_at_once_on_a_database_make_one_run(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    log_at_once(tmp_path, uri, epochs=[3] * 6)
+    log_at_once(tmp_path, uri, epochs=[3] * 3)
     assert_one_run(uri, tmp_path)
     assert len(runs(tmp_path)) == 1
 
 
 @pytest.mark.slow
-def test_publishers_at_once_on_a_server_make_one_run(tmp_path: Path) -> None:
+def test_publishers_at_once_on_a_server_make_one_run(empty_store: Path, tmp_path: Path) -> None:
     """No lock is shared: the server is all that the publishers have in common."""
-    command = ["mlflow", "server", "--workers", "2", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db"]
+    copy_database(empty_store, tmp_path)
+    command = ["mlflow", "server", "--workers", "2", "--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
     command += ["--artifacts-destination", str(tmp_path / "served")]
     with browser.server(*command, health="/health", environment={}, cwd=tmp_path) as address:
-        log_at_once(tmp_path, address, epochs=[3] * 6)
+        log_at_once(tmp_path, address, epochs=[3] * 4)
         assert_one_run(address, tmp_path)
 
 

@@ -9,11 +9,14 @@ import pytest
 from mlflow import MlflowClient
 
 from digits.tracking import registry
-from helpers.mlflow_runs import forget_store
+from helpers.mlflow_runs import copy_database, forget_store
+
+pytestmark = pytest.mark.xdist_group("tracking")
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[MlflowClient]:
+def client(empty_store: Path, tmp_path: Path) -> Iterator[MlflowClient]:
+    copy_database(empty_store, tmp_path)
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     yield MlflowClient()
     forget_store()

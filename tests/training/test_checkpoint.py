@@ -51,6 +51,7 @@ def test_damaged_checkpoint_is_ignored(
     assert line.startswith(f"Ignoring checkpoint {checkpoint.path}: it cannot be read (")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")  # NumPy's, of a damaged header that it can still read
 def test_damaged_byte_is_ignored_or_harmless(checkpoint: Checkpoint, capsys: pytest.CaptureFixture[str]) -> None:
     """Every byte in turn, and every length. What is ignored sets no variable."""

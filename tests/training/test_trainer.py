@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,14 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 
 Split = tuple[Images, Labels]
 
+# As the recipes mlp and ensemble, but small.
+DENSE = tutorial(
+    epochs=4, hidden=(16,), augmentation=AUGMENTATION, normalization="minmax", schedule="one_cycle", weight_decay=0.05
+)
 EACH_KIND = [
-    pytest.param(recipe, id=name, marks=pytest.mark.xdist_group(f"trainer_{name}"))  # so that it is trained once
-    for name, recipe in {"mlp": tutorial(epochs=4, hidden=(16,)), "ensemble": cnn(epochs=4, members=2)}.items()
+    # A group, so that it is trained once.
+    pytest.param(recipe, id=name, marks=[pytest.mark.slow, pytest.mark.xdist_group(f"trainer_{name}")])
+    for name, recipe in {"mlp": DENSE, "ensemble": cnn(epochs=4, members=2)}.items()
 ]
 
 
@@ -43,6 +49,15 @@ class Run:
     network: keras.Model
     history: list[EpochMetrics]
     reported: list[EpochMetrics]
+    checkpoints: list[bytes]  # after each epoch
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Nothing is compiled, which takes seconds, in tests of what does not depend on it."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +68,23 @@ def split() -> Split:
 
 
 @pytest.fixture(scope="module", params=EACH_KIND)
-def run(request: pytest.FixtureRequest, split: Split, tensorflow: None) -> Run:  # noqa: ARG001 (set up first)
+def run(
+    request: pytest.FixtureRequest,
+    split: Split,
+    tmp_path_factory: pytest.TempPathFactory,
+    tensorflow: None,  # noqa: ARG001 (set up first)
+) -> Run:
+    checkpoint = Checkpoint(tmp_path_factory.mktemp("run") / "checkpoint.npz")
     reported: list[EpochMetrics] = []
-    network, history = fit(request.param, split, validation=split, on_epoch_end=reported.append)
-    return Run(request.param, network, history, reported)
+    checkpoints: list[bytes] = []
+
+    def on_epoch_end(row: EpochMetrics) -> None:
+        reported.append(row)
+        checkpoints.append(checkpoint.path.read_bytes())
+
+    options: dict[str, Any] = {"on_epoch_end": on_epoch_end, "checkpoint": checkpoint}
+    network, history = fit(request.param, split, validation=split, **options)
+    return Run(request.param, network, history, reported, checkpoints)
 
 
 def fit(recipe: Recipe, split: Split, seed: int = 0, **options: Any) -> tuple[keras.Model, list[EpochMetrics]]:
@@ -161,9 +189,8 @@ def test_each_epoch_is_reported_once(run: Run) -> None:
     assert only(run.reported, *names) == only(run.history, *names)
 
 
-@pytest.mark.slow
 def test_same_seed_trains_to_the_same_bits(split: Split, run: Run) -> None:
-    """And the validation set, which this run lacks, teaches nothing."""
+    """And validation set and checkpoint, which this run lacks, change nothing."""
     again, history = fit(run.recipe, split)
     assert_same_bits(again, run.network)
     assert list(history[0]) == ["epoch", "loss", "accuracy", "seconds"]
@@ -181,6 +208,7 @@ def test_validation_scores_are_those_of_the_network(split: Split, run: Run) -> N
         assert row["val_accuracy"] == pytest.approx(scores["accuracy"], abs=1e-6)
 
 
+@pytest.mark.usefixtures("eager")
 def test_validation_set_may_be_empty(split: Split) -> None:
     images, labels = split
     _, (row,) = fit(tutorial(epochs=1, hidden=(16,)), split, validation=(images[:0], labels[:0]))
@@ -219,6 +247,7 @@ def test_shards_hold_the_batch_in_order(count: int, number: int, sizes: list[int
     assert tf.concat(shards, axis=0).numpy().tolist() == list(range(count))
 
 
+@pytest.mark.usefixtures("eager")
 def test_shards_of_a_batch_teach_as_the_whole_does(split: Split) -> None:
     """Where nothing is normalized over the batch."""
     recipe = tutorial(hidden=(16,), batch_size=21)
@@ -272,6 +301,7 @@ def test_order_of_images_differs_between_epochs(split: Split, monkeypatch: pytes
     assert orders[12:] == orders[:6]
 
 
+@pytest.mark.usefixtures("eager")
 def test_padding_does_not_teach(split: Split) -> None:
     """The image that pads the last batch has no more weight than the others: the mean loss is that of 64 images."""
     recipe = tutorial(epochs=1, hidden=(16,), batch_size=24, learning_rate=1e-30)
@@ -285,6 +315,7 @@ def test_padding_does_not_teach(split: Split) -> None:
 # Divergence.
 
 
+@pytest.mark.usefixtures("eager")
 def test_last_step_that_breaks_the_weights_stops_training(split: Split) -> None:
     """The epoch's loss is computed before the step, and still finite."""
     recipe = tutorial(learning_rate=1e39, hidden=(16,), batch_size=64, epochs=1)
@@ -292,6 +323,7 @@ def test_last_step_that_breaks_the_weights_stops_training(split: Split) -> None:
         fit(recipe, split)
 
 
+@pytest.mark.usefixtures("eager")
 def test_loss_that_is_no_number_stops_training(split: Split, tmp_path: Path) -> None:
     """Nothing of a diverged epoch is kept."""
     checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
@@ -305,29 +337,12 @@ def test_loss_that_is_no_number_stops_training(split: Split, tmp_path: Path) -> 
 # Interruption.
 
 
-class Interrupted(Exception):  # noqa: N818 (as KeyboardInterrupt is called)
-    """Ends a run after some epoch."""
-
-
-def interrupt(recipe: Recipe, split: Split, checkpoint: Checkpoint, epoch: int) -> None:
-    """A run that ends right after that epoch."""
-
-    def on_epoch_end(row: EpochMetrics) -> None:
-        if row["epoch"] == epoch:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        fit(recipe, split, validation=split, checkpoint=checkpoint, on_epoch_end=on_epoch_end)
-
-
-@pytest.mark.slow
 def test_resumed_run_ends_with_the_same_bits(
     split: Split, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And counts the seconds before; resumed again at its end, it trains no more."""
+    """Of an interruption after epoch 2; it counts the seconds before. Resumed again at its end, it trains no more."""
     checkpoint = Checkpoint(tmp_path / "checkpoint.npz")
-    interrupt(run.recipe, split, checkpoint, epoch=2)
-    capsys.readouterr()
+    checkpoint.path.write_bytes(run.checkpoints[1])
     arrays = dict(np.load(checkpoint.path))
     rows = json.loads(str(arrays["history"]))
     rows[-1]["seconds"] = 1000
@@ -352,6 +367,7 @@ def test_resumed_run_ends_with_the_same_bits(
     assert len(reported) == 2
 
 
+@pytest.mark.usefixtures("eager")
 def test_damaged_checkpoint_starts_over(split: Split, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe, checkpoint = tutorial(epochs=1, hidden=(16,)), Checkpoint(tmp_path / "checkpoint.npz")
     clean, expected = fit(recipe, split)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +62,10 @@ def verify(query: str, show: Show, show_output: Show) -> Verification:
         same_environment = _compare_environment(run.data.tags, show)
         with _clone(commit) as clone:
             _rebuild(clone, logged, show_output)
+            stages = state.locked_stages(clone.root)
             with chdir(clone.root):
                 content = run_content.read(state.read())
-                expected, found = _expected(content, logged), _logged(content, logged)
+            expected, found = _expected(content, logged, stages), _logged(content, logged, stages)
     lines = [
         f"{name}: {found.get(name, NOTHING)} logged, {expected.get(name, NOTHING)} rebuilt"
         for name in sorted(expected | found)
@@ -81,8 +82,7 @@ def _find(client: MlflowClient, experiment_id: str, query: str) -> Run:
         filters.append(f"tags.`{STATE_TAG}` LIKE '{query}%'")
     found = {run.info.run_id: run for each in filters for run in client.search_runs([experiment_id], each)}
     if not found:
-        allowed = "a run's id, its name, or the first six or more digits of its state"
-        raise UserError(f"MLflow has no run {query!r}; give {allowed}")
+        raise UserError(f"MLflow has no run {query!r}; give a run's id, its name, or six digits or more of its state")
     if len(found) > 1:
         lines = [f"{run_id}  {run.info.run_name}" for run_id, run in found.items()]
         raise UserError("\n".join([f"{len(found)} runs match {query!r}; give the id of one:", *lines]))
@@ -148,7 +148,7 @@ def _compare_environment(tags: Mapping[str, str], show: Show) -> bool:
     return not differing
 
 
-def _expected(content: RunContent, logged: _Logged) -> Values:
+def _expected(content: RunContent, logged: _Logged, stages: Iterable[str]) -> Values:
     """The values that logging the rebuilt state would show."""
     values: Values = {f"param {name}": value for name, value in content.params.items()}
     values |= {f"tag {name}": content.tags[name] for name in run_content.IDENTITY_TAGS}
@@ -157,7 +157,7 @@ def _expected(content: RunContent, logged: _Logged) -> Values:
     values |= {f"metric {metric.key}": metric.value for metric in metrics}
     values |= {f"metric {metric.key} of the model": metric.value for metric in metrics}
     values |= dict(_datasets(content.datasets))
-    values |= _digests(content.artifacts)
+    values |= _digests(content.artifacts, stages)
     if logged.model:
         with TemporaryDirectory() as folder:
             mlflow_model.write(Path(folder, "model"), content.model, logged.model, content.example)
@@ -170,7 +170,7 @@ def _expected(content: RunContent, logged: _Logged) -> Values:
     return values
 
 
-def _logged(content: RunContent, logged: _Logged) -> Values:
+def _logged(content: RunContent, logged: _Logged, stages: Iterable[str]) -> Values:
     """MLflow's values of the same kinds. Metrics, tags and files that logging does not have were added by a user."""
     client, run = logged.client, logged.run
     values: Values = {f"param {name}": value for name, value in run.data.params.items()}
@@ -182,7 +182,7 @@ def _logged(content: RunContent, logged: _Logged) -> Values:
         values[f"metric {name}"] = run.data.metrics[name]
     values |= dict(_datasets(run.inputs.dataset_inputs if run.inputs else []))
     downloaded = {path: logged.folder / path for path in content.artifacts if (logged.folder / path).is_file()}
-    values |= _digests({path: file.read_bytes() for path, file in downloaded.items()})
+    values |= _digests({path: file.read_bytes() for path, file in downloaded.items()}, stages)
     for version in registry.versions(client, run.info.run_id):
         values |= {"source of the registered version": version.source}
         values |= {f"tag {name} of the registered version": value for name, value in version.tags.items()}
@@ -208,24 +208,24 @@ def _datasets(inputs: Any) -> Iterator[tuple[str, object]]:
             yield f"schema of dataset {tag.value}", entry.dataset.schema
 
 
-def _digests(artifacts: Mapping[str, bytes]) -> Values:
+def _digests(artifacts: Mapping[str, bytes], stages: Iterable[str]) -> Values:
     """The MD5 of each file by path; for dvc.lock, the recorded commands, dependencies and outputs before `track`."""
     values: Values = {path: _md5(content) for path, content in artifacts.items() if path != "dvc.lock"}
     if "dvc.lock" in artifacts:
-        values |= _locked(artifacts["dvc.lock"])
+        values |= _locked(artifacts["dvc.lock"], stages)
     return values
 
 
-def _locked(content: bytes) -> Values:
-    """Commands, dependencies and outputs by stage."""
+def _locked(content: bytes, stages: Iterable[str]) -> Values:
+    """Commands, dependencies and outputs of some stages."""
     values: Values = {}
     try:
-        stages = YAML(typ="safe").load(content)["stages"]
-        for name in state.locked_stages(Path()):
-            values[f"dvc.lock: command of stage {name}"] = stages[name]["cmd"]
+        entries = YAML(typ="safe").load(content)["stages"]
+        for name in stages:
+            values[f"dvc.lock: command of stage {name}"] = entries[name]["cmd"]
             for key, kind in (("deps", "dependency"), ("outs", "output")):
-                entries = stages[name].get(key, [])
-                values |= {f"dvc.lock: {kind} {entry['path']} of stage {name}": entry["md5"] for entry in entries}
+                files = entries[name].get(key, [])
+                values |= {f"dvc.lock: {kind} {file['path']} of stage {name}": file["md5"] for file in files}
     except Exception as error:  # noqa: BLE001 (a damaged file may raise anything)
         values["dvc.lock"] = f"damaged ({' '.join(str(error).split())})"
     return values

@@ -102,6 +102,7 @@ def test_robustness_may_be_perfect(tmp_path: Path) -> None:
     assert (tmp_path / "robustness.png").exists()
 
 
+@pytest.mark.slow
 def test_label_errors_have_an_index_to_look_up(tmp_path: Path, drawn: list[Figure]) -> None:
     images = np.broadcast_to(np.arange(50, dtype=np.uint8)[:, np.newaxis, np.newaxis], (50, 28, 28))
     errors = pd.DataFrame(

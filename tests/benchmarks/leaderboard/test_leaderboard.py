@@ -27,11 +27,13 @@ from digits.model import architectures, keras_file
 from digits.tracking import run_content, state
 from digits.tracking.log_run import log_run
 from helpers.factories import make_results, write_yaml
-from helpers.mlflow_runs import forget_store, runs
-from helpers.sandbox import PARAMS, ROOT, make_sandbox
+from helpers.mlflow_runs import copy_database, forget_store, runs
+from helpers.sandbox import ROOT
 from leaderboard import __main__ as command
 from leaderboard import corruptions, figures, reports, robustness, tables, trials
 from leaderboard.trials import Trial
+
+pytestmark = pytest.mark.xdist_group("tracking")  # so that MLflow makes a database once
 
 VARIANT = ("tutorial", "learning_rate=0.003")
 METADATA = {"name": "mnist", "title": "MNIST", "classes": [*"0123456789"]}
@@ -162,11 +164,11 @@ def test_failed_configurations_are_named_and_nothing_is_written(tree: Path, monk
 
 def test_order_is_by_validation_never_by_test_accuracy() -> None:
     table = leaderboard(
-        *[trial("worse", seed, val_accuracy=0.97, test_accuracy=0.999) for seed in (0, 1)],
-        *[trial("better", seed, val_accuracy=0.98, test_accuracy=0.5) for seed in (0, 1)],
-        *[trial("as good", seed, val_accuracy=0.98, test_accuracy=0.4) for seed in (0, 1)],
+        *[trial("first", seed, val_accuracy=0.97, test_accuracy=0.999) for seed in (0, 1)],
+        *[trial("third", seed, val_accuracy=0.98, test_accuracy=0.5) for seed in (0, 1)],
+        *[trial("second", seed, val_accuracy=0.98, test_accuracy=0.4) for seed in (0, 1)],
     )
-    assert list(table["recipe"]) == ["as good", "better", "worse"]
+    assert list(table["recipe"]) == ["second", "third", "first"]
 
 
 def test_row_summarizes_the_seeds() -> None:
@@ -273,9 +275,10 @@ def log(tree: Path, epochs: int, model: Path | None = None) -> None:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def store(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory whose MLflow store has the runs of two states."""
     folder = tmp_path_factory.mktemp("store")
+    copy_database(empty_store, folder)
     for epochs in (3, 4):
         log(folder, epochs)
     return folder
@@ -285,7 +288,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def logged(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A working directory with a copy of `store`; only the files that MLflow has are those of `store` itself."""
     folder = tmp_path / "logged"
-    shutil.copytree(store, folder, ignore=shutil.ignore_patterns("mlartifacts"))
+    shutil.copytree(store, folder, ignore=shutil.ignore_patterns("mlartifacts", "mlflow.db*"))
+    copy_database(store, folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     yield folder
@@ -398,6 +402,7 @@ def test_logging_a_measured_state_again_changes_nothing(logged: Path, monkeypatc
     assert dict(client.get_model_version_by_alias("digits", "champion")) == dict(champion)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_files_have_what_mlflow_has_now(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trials come from before the measurement."""
@@ -457,37 +462,3 @@ def test_page_has_the_committed_leaderboard() -> None:
     with chdir(ROOT):
         assert (reports.FOLDER / "README.md").read_text() == reports.page(table)
         assert linked(reports.page(table)) == [f"{name}.png" for name in reports.FIGURES]
-
-
-@pytest.mark.slow
-def test_leaderboard_of_the_real_pipeline(tmp_path: Path) -> None:
-    """One recipe with two seeds, of a name that has neither a variant nor a learning curve."""
-    few = {"normalize.train_size": 900, "normalize.validation_size": 200, "recipes.tutorial.epochs": 1}
-    sandbox = make_sandbox(tmp_path / "digits", PARAMS | few)
-    content = YAML(typ="safe").load(sandbox.root / "params.yaml")
-    content["train"]["recipe"] = "small"
-    content["recipes"] = {"small": content["recipes"]["tutorial"]}
-    write_yaml(sandbox.root / "params.yaml", content)
-    sandbox.run("git", "commit", "-qam", "Have one recipe")
-    sandbox.run("dvc", "repro", "fetch")
-    shutil.rmtree(sandbox.root / reports.FOLDER)
-    (sandbox.root / reports.TABLE).unlink()
-    sandbox = sandbox.having(PYTHONPATH=f"{sandbox.root}/src:{sandbox.root}/benchmarks")
-
-    output = sandbox.run("python", "-m", "leaderboard", "2")
-    table = pd.read_csv(sandbox.root / reports.TABLE, dtype={"commit": str})
-    assert tables.markdown(table) in output
-    (row,) = table.to_dict("records")
-    assert row["recipe"] == "small"
-    assert row["commit"] == sandbox.run("git", "rev-parse", "HEAD")[:7]
-    assert row["corruption_error"] > 1 - row["test_accuracy"]
-    assert [robustness.METRIC in run.data.metrics for run in runs(sandbox.root)] == [True] * 2
-
-    page = (sandbox.root / reports.FOLDER / "README.md").read_text()
-    assert linked(page) == [f"{name}.png" for name in reports.FIGURES if name != "augmentation"]
-    written = [sandbox.root / reports.TABLE, *(sandbox.root / reports.FOLDER).iterdir()]
-    before = {path: path.read_bytes() for path in written}
-    again = sandbox.run("python", "-m", "leaderboard", "2")
-    assert tables.markdown(table) in again
-    assert {path: path.read_bytes() for path in before} == before
-    assert len(runs(sandbox.root)) == 2

@@ -1,4 +1,4 @@
-"""The configurations of a sweep, in the syntax of `dvc exp run --set-param`."""
+"""The configurations of a sweep, as `dvc exp run -S` reads them: by undocumented functions, tried with DVC 3.67."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

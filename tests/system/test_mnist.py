@@ -2,10 +2,12 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from helpers.mlflow_runs import copy_database
 from helpers.sandbox import ROOT, STAGES, Sandbox, make_sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mnist")]
@@ -16,9 +18,10 @@ def committed(path: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def mnist(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+def mnist(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """A sandbox in which the committed params have run."""
     sandbox = make_sandbox(tmp_path_factory.mktemp("mnist") / "digits", params={})
+    copy_database(empty_store, sandbox.root)
     assert sandbox.repro() == [stage for stage in STAGES if stage != "report"], "its page is in Git, and up to date"
     return sandbox
 
