@@ -1,8 +1,6 @@
-"""TensorFlow, set up on import; architectures, .keras files and inference.
+"""TensorFlow, set up on import, before anything imports Keras; architectures, .keras files and inference."""
 
-Every package that imports Keras or TensorFlow imports this one first.
-"""
-
+import gc
 import os
 import sys
 
@@ -17,6 +15,8 @@ os.environ |= {
 }
 
 # Keras imports these packages if it finds them, for features that nothing here uses: 2 of the 5 s of its import.
+# Garbage collections, now and later of what is imported here, would take another second.
+gc.disable()
 _hidden = {"matplotlib", "pandas", "sklearn"} - set(sys.modules)
 sys.modules.update(dict.fromkeys(_hidden))  # type: ignore[arg-type]
 
@@ -25,6 +25,8 @@ import tensorflow as tf  # noqa: E402
 
 for _name in _hidden:
     del sys.modules[_name]
+gc.freeze()
+gc.enable()
 
 keras.config.set_floatx("float32")
 keras.config.set_epsilon(1e-7)
@@ -34,10 +36,8 @@ tf.config.experimental.enable_op_determinism()
 def set_threads(intra_op_threads: int, inter_op_threads: int = 1) -> None:
     """Set TensorFlow's thread pools, before it computes anything.
 
-    Args:
-        intra_op_threads: threads that compute one operation. Sums are split among them, so their number changes the
-            last digits of a result; the number of cores does not.
-        inter_op_threads: operations that are computed at the same time, where they do not depend on each other.
+    Sums are split among the threads of one operation, `intra_op_threads`, so their number changes the last digits of a
+    result; the number of cores does not. As many operations as `inter_op_threads` are computed at the same time.
     """
     tf.config.threading.set_intra_op_parallelism_threads(intra_op_threads)
     tf.config.threading.set_inter_op_parallelism_threads(inter_op_threads)
