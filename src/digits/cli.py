@@ -65,9 +65,7 @@ def sweep(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler, such as tcp://10.0.0.1:8786.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="On this machine; by default one per core and 2 GB.")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="On this machine; default: one per core and 2 GB.")] = None,
 ) -> None:
     """Run the pipeline with every combination of some params.
 

@@ -300,16 +300,23 @@ def test_ambiguous_names_are_listed(repository: Sandbox) -> None:
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("query", ["", "12345", 'a"b', "it's", "%%%%%%", "commit"])
 def test_unknown_runs(query: str) -> None:
-    with pytest.raises(UserError, match=r"^MLflow has no run .*; give a run's id, its name, or six digits or more"):
+    with pytest.raises(UserError, match=r"^MLflow has no run .*; give a run's id, its name, or the first six or more"):
         verify_run(query)
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.parametrize("commit", ["0" * 40, "--upload-pack=x"])
-def test_unknown_commits(repository: Sandbox, commit: str) -> None:
+@pytest.mark.parametrize(
+    ("commit", "line"),
+    [
+        ("0" * 40, f" does not have commit {'0' * 40} .*, or get it with: git fetch --all$"),
+        ("--upload-pack=x", "^'--upload-pack=x' is not the SHA of a commit$"),
+        ("HEAD", "^'HEAD' is not the SHA of a commit$"),
+    ],
+)
+def test_unknown_commits(repository: Sandbox, commit: str, line: str) -> None:
     run_id = get_run(repository, "committed").info.run_id
     MlflowClient().set_tag(run_id, "mlflow.source.git.commit", commit)
-    with pytest.raises(UserError, match=f" does not have commit {commit} .*, or get it with: git fetch --all$"):
+    with pytest.raises(UserError, match=line):
         verify_run("committed")
 
 

@@ -82,7 +82,8 @@ def _find(client: MlflowClient, experiment_id: str, query: str) -> Run:
         filters.append(f"tags.`{STATE_TAG}` LIKE '{query}%'")
     found = {run.info.run_id: run for each in filters for run in client.search_runs([experiment_id], each)}
     if not found:
-        raise UserError(f"MLflow has no run {query!r}; give a run's id, its name, or six digits or more of its state")
+        allowed = "a run's id, its name, or the first six or more digits of its state"
+        raise UserError(f"MLflow has no run {query!r}; give {allowed}")
     if len(found) > 1:
         lines = [f"{run_id}  {run.info.run_name}" for run_id, run in found.items()]
         raise UserError("\n".join([f"{len(found)} runs match {query!r}; give the id of one:", *lines]))
@@ -111,13 +112,15 @@ class _Logged:
 def _clone(commit: str) -> Any:
     """A clone of the repository in the working directory at `commit`, with an empty cache."""
     root = paths.repo_root()
+    if not re.fullmatch("[0-9a-f]{40,64}", commit):  # it may come from anywhere, and is an argument of git
+        raise UserError(f"{commit!r} is not the SHA of a commit")
     try:
         repository = Path(git("rev-parse", "--show-toplevel", folder=root))
-        sha = git("rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}", folder=root)
+        git("cat-file", "-e", f"{commit}^{{commit}}", folder=root)
     except GitError as error:
         advice = "change to the repository that has it, or get it with: git fetch --all"
         raise UserError(f"{root} does not have commit {commit} (Git says: {error}); {advice}") from error
-    return make_clone(repository, sha, str(root.resolve().relative_to(repository.resolve())))
+    return make_clone(repository, commit, str(root.resolve().relative_to(repository.resolve())))
 
 
 def _rebuild(clone: Clone, logged: _Logged, show_output: Show) -> None:
@@ -224,8 +227,8 @@ def _locked(content: bytes, stages: Iterable[str]) -> Values:
         for name in stages:
             values[f"dvc.lock: command of stage {name}"] = entries[name]["cmd"]
             for key, kind in (("deps", "dependency"), ("outs", "output")):
-                files = entries[name].get(key, [])
-                values |= {f"dvc.lock: {kind} {file['path']} of stage {name}": file["md5"] for file in files}
+                locked = entries[name].get(key, [])
+                values |= {f"dvc.lock: {kind} {entry['path']} of stage {name}": entry["md5"] for entry in locked}
     except Exception as error:  # noqa: BLE001 (a damaged file may raise anything)
         values["dvc.lock"] = f"damaged ({' '.join(str(error).split())})"
     return values

@@ -107,10 +107,8 @@ def _clean_commit() -> tuple[Path, str]:
     except GitError as error:
         reason = " ".join(str(error).split())
         raise UserError(f"digits sweep needs a Git commit; run it in the repository (Git says: {reason})") from error
-    if changes := ", ".join(uncommitted(COMMITTED)):
-        raise UserError(
-            f"a sweep runs what is committed, but these have changed: {changes}; commit or stash them first"
-        )
+    if files := ", ".join(uncommitted(COMMITTED)):
+        raise UserError(f"a sweep runs what is committed, but these have changed: {files}; commit or stash them first")
     return repository, commit
 
 
