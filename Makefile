@@ -9,11 +9,9 @@ BENCH_ENV := .venv-bench/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
-# Background jobs, for language models, would be 2 GB of processes.
-export MLFLOW_SERVER_ENABLE_JOB_EXECUTION := false
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev repro ui serve test coverage lint format check bench bench-growth bench-accuracy leaderboard lock clean
+.PHONY: help setup dev repro ui serve test coverage lint format check bench bench-growth bench-accuracy picture leaderboard lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,7 +41,7 @@ CHECK_PORT = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1",
 ui: PORT ?= 5000
 ui: setup ## compare the runs in a browser, on port 5000 or PORT=...
 	@$(CHECK_PORT)
-	@$(BIN)/mlflow ui --workers 1 --port $(PORT)
+	@$(BIN)/digits ui --port $(PORT)
 
 serve: PORT ?= 8001
 serve: export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
@@ -87,6 +85,10 @@ bench-growth: dev ## log 1,000 runs and sweep over 1,000 configurations that do 
 
 bench-accuracy: dev ## compare the accuracy with the tutorial's own code over five runs
 	@PYTHONPATH=src $(BIN)/python benchmarks/accuracy.py
+
+picture: dev ## take docs/compare-runs.png, in a clone without other runs, with Chromium; takes five minutes
+	@$(BIN)/digits sweep -S train.recipe=tutorial,mlp,cnn_fast
+	@PYTHONPATH=src:tests $(BIN)/python docs/compare_runs.py
 
 leaderboard: setup ## compare all recipes over five seeds, or SEEDS=..., in reports/leaderboard/; takes hours, and resumes
 	@PYTHONPATH=src:benchmarks $(BIN)/python -m leaderboard $(SEEDS)

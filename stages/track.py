@@ -8,6 +8,7 @@ from digits.tracking.log_run import log_run
 
 def main() -> None:
     paths.LOGGED.unlink(missing_ok=True)  # DVC keeps persistent outputs; a stale one would hide a failure
+    state.check()
     current = state.read()
     log_run(current)
     files.write_json(paths.LOGGED, {"state": current.fingerprint})

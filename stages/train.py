@@ -6,6 +6,7 @@ from pathlib import Path
 from digits import params
 from digits.common import files, paths, run_record
 from digits.common.errors import exit_on_user_error
+from digits.live import observer
 from digits.model import architectures, inference, keras_file
 from digits.training import trainer
 from digits.training.checkpoint import Checkpoint
@@ -21,14 +22,15 @@ def main() -> None:
     network = architectures.build(recipe, seed)
     identity = {"seed": seed, "threads": threads, **recipe.model_dump(mode="json")}
     checkpoint = Checkpoint.for_run(identity, paths.NORMALIZED, Path(__file__))
-    history = trainer.fit(network, recipe, seed, threads, (x_train, y_train), (x_val, y_val), checkpoint=checkpoint)
-
+    with observer.observed(checkpoint.path):
+        history = trainer.fit(network, recipe, seed, threads, (x_train, y_train), (x_val, y_val), checkpoint=checkpoint)
+        columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
+        files.write_csv(paths.HISTORY, columns)
+        temperature = fit_temperature(inference.predict(network, x_val), y_val)
+        model = architectures.with_calibrated_softmax(network, recipe.normalization, temperature)
+        keras_file.save(model, paths.MODEL)
     seconds = history[-1]["seconds"]
-    files.write_csv(paths.HISTORY, {name: [row[name] for row in history] for name in history[0] if name != "seconds"})
-    temperature = fit_temperature(inference.predict(network, x_val), y_val)
-    model = architectures.with_calibrated_softmax(network, recipe.normalization, temperature)
-    keras_file.save(model, paths.MODEL)
-    run_record.save(paths.MODEL, time.time() - seconds, seconds)
+    run_record.save(paths.MODEL, time.time() - seconds, seconds, training=checkpoint.path.stem)
     checkpoint.remove()
 
 

@@ -20,7 +20,9 @@ from digits.tracking import state
 from digits.training import checkpoint
 from helpers.sandbox import NOISE, ROOT
 
-PACKAGES = ("common", "data", "model", "plots", "training", "evaluation", "report", "tracking", "commands")
+PACKAGES = ("common", "data", "model", "plots", "training", "evaluation", "report", "tracking", "live", "commands")
+
+LIVE = "live"  # shows a training run in MLflow and cannot change an output: the one package that no stage depends on
 
 # Which packages each package may import besides itself. No edit outside of train's packages can retrain.
 MAY_IMPORT = {
@@ -32,6 +34,7 @@ MAY_IMPORT = {
     "evaluation": {"common"},
     "report": {"common", "data"},
     "tracking": {"common", "data"},
+    "live": {"common", "tracking"},
     "commands": {"common", "data", "model", "plots", "tracking"},
 }
 
@@ -74,7 +77,7 @@ def imported_packages(file: Path) -> set[str]:
 def packages_of(stage: str) -> set[str]:
     """The packages that a stage's script imports, directly or not."""
     found: set[str] = set()
-    pending = imported_packages(ROOT / f"stages/{stage}.py")
+    pending = imported_packages(ROOT / f"stages/{stage}.py") - {LIVE}
     while pending:
         package = pending.pop()
         found.add(package)
@@ -139,7 +142,8 @@ def test_every_module_of_a_stages_package_is_used_by_a_stage() -> None:
             pending |= imported_modules(file)
     packages = {package for stage in STAGES for package in packages_of(stage)}
     existing = {file for package in packages for file in (ROOT / "src/digits" / package).rglob("*.py")}
-    assert existing == {file for file in used if file.parent != ROOT / "src/digits"}
+    others = (ROOT / "src/digits", ROOT / "src/digits" / LIVE)
+    assert existing == {file for file in used if file.parent not in others}
 
 
 def module_files(name: str) -> set[Path]:

@@ -15,8 +15,8 @@ METRICS = (
     "val_accuracy",
     "parameters",
     "training_seconds",
-    "test_expected_calibration_error_unscaled",
-    "test_expected_calibration_error",
+    "calibration/test_error_unscaled",
+    "calibration/test_error",
     robustness.METRIC,
 )
 
@@ -62,8 +62,8 @@ def leaderboard(metrics: pd.DataFrame) -> pd.DataFrame:
         val_accuracy_std=("val_accuracy", "std"),
         parameters=("parameters", "first"),
         training_seconds=("training_seconds", "median"),
-        expected_calibration_error_unscaled=("test_expected_calibration_error_unscaled", "mean"),
-        expected_calibration_error=("test_expected_calibration_error", "mean"),
+        expected_calibration_error_unscaled=("calibration/test_error_unscaled", "mean"),
+        expected_calibration_error=("calibration/test_error", "mean"),
         corruption_error=(robustness.METRIC, "mean"),
     )
     table = table.astype({"parameters": int}).reset_index()

@@ -96,6 +96,19 @@ def sweep(
 
 
 @app.command()
+def ui(
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Of the pages, which only this machine can reach.")
+    ] = 5000,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, but do not open it.")] = False,
+) -> None:
+    """Compare the runs in MLflow's pages, in the browser. Stop it with Ctrl-C."""
+    from digits.commands import ui
+
+    ui.show(port, open_browser=not no_browser)
+
+
+@app.command()
 def verify(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, its name, or the first six digits of its state.")],
 ) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -167,6 +167,14 @@ def load(path: Path = Path("params.yaml")) -> Params:
         return Params.model_validate(content)
     except ValidationError as error:
         raise UserError("\n".join(f"{path}: {_format_error(one)}" for one in error.errors())) from error
+
+
+def tracked(text: str) -> dict[str, Any]:
+    """The sections of a valid params.yaml as dvc.lock has them: of the recipes, only the chosen one."""
+    content: dict[str, Any] = YAML(typ="safe").load(text)
+    name = content["train"]["recipe"]
+    recipe = content.pop("recipes")[name]
+    return content | {f"recipes.{name}": recipe}
 
 
 ALLOWED = {  # by the type of pydantic's error, where its own message does not serve

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from digits.cli import draw
+from digits.commands import network
 from digits.commands.draw import server
 from digits.commands.predict import pictures
 from digits.common.errors import UserError
@@ -143,7 +144,7 @@ def test_port_in_use_is_one_line() -> None:
 
 
 def test_other_machines_cannot_connect() -> None:
-    with server.listen(0) as listener:
+    with network.listen(0) as listener:
         assert listener.getsockname()[0] == "127.0.0.1"
 
 

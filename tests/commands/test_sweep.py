@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from digits import cli
 from digits.common.errors import UserError
+from digits.tracking import run_content
 from helpers import browser
 from helpers.mlflow_runs import copy_database, forget_store, runs
 from helpers.sandbox import ROOT, Sandbox, make_sandbox
@@ -96,6 +98,17 @@ def test_what_mlflow_knows_is_not_trained(sandbox: Sandbox, swept: str, capsys: 
     assert rows(again) == rows(swept)
     ids = [run.info.run_id for run in tagged(sandbox, again)]
     assert ids == [run.info.run_id for run in tagged(sandbox, swept)] == [run.info.run_id for run in before]
+
+
+@pytest.mark.usefixtures("here", "swept")
+def test_run_without_compared_code_is_not_believed(sandbox: Sandbox) -> None:
+    """Earlier versions logged models of other code as clean runs of a commit."""
+    client = MlflowClient()
+    run, _ = runs(sandbox.root)
+    client.delete_tag(run.info.run_id, run_content.CODE_TAG)
+    output = sandbox.run("digits", "sweep", *TWO)
+    client.set_tag(run.info.run_id, run_content.CODE_TAG, run.data.tags[run_content.CODE_TAG])
+    assert "0 trained, 1 restored from DVC's cache, 1 already in MLflow." in output
 
 
 @pytest.fixture

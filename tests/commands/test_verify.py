@@ -144,7 +144,7 @@ def test_every_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert dirty == "its code had uncommitted changes"
     named = [line.removeprefix("not identical: ").partition(" logged, ")[0].rpartition(": ")[0] for line in differences]
     expected = {
-        "loss at epoch 1",
+        "loss at step 1",
         "metric test_accuracy",
         "metric val_loss of the model",
         "tag digits.state",
@@ -204,7 +204,7 @@ TAMPERED = [
     ("UPDATE params SET value = '3' WHERE key = 'train.threads'", "param train.threads: 3 logged, 2 rebuilt"),
     ("DELETE FROM params WHERE key = 'train.recipe'", "param train.recipe: nothing logged, tutorial rebuilt"),
     ("UPDATE datasets SET digest = 'x' WHERE name = 'mnist-test'", "dataset test: x logged, "),
-    ("UPDATE metrics SET value = 1 WHERE key = 'loss'", "loss at epoch 1: 1.0 logged, "),
+    ("UPDATE metrics SET value = 1 WHERE key = 'loss'", "loss at step 1: 1.0 logged, "),
     ("UPDATE latest_metrics SET value = 1 WHERE key = 'test_accuracy'", "metric test_accuracy: 1.0 logged, "),
     ("UPDATE tags SET value = 'x' WHERE key = 'dataset'", "tag dataset: x logged, mnist rebuilt"),
     ("UPDATE tags SET value = 'x' WHERE key = 'model.sha256'", "tag model.sha256: x logged, "),

@@ -54,8 +54,7 @@ def chromium(profile: Path, *, log_requests: bool = False) -> Iterator[webdriver
 @contextmanager
 def server(*command: str, health: str, environment: Mapping[str, str], cwd: Path) -> Iterator[str]:
     """Run `command --port PORT` until the block ends; gives its address once `health` answers."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     log = cwd / "server.log"
     with log.open("wb") as output:
         running = subprocess.Popen(
@@ -72,6 +71,12 @@ def server(*command: str, health: str, environment: Mapping[str, str], cwd: Path
     finally:
         running.terminate()
         running.wait()
+
+
+def free_port() -> int:
+    """A port that no program has."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def wait_for(url: str, running: "subprocess.Popen[bytes]", log: Path) -> None:

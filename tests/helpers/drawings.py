@@ -6,6 +6,7 @@ from threading import Thread
 
 import numpy as np
 
+from digits.commands import network
 from digits.commands.draw import server
 from digits.common.types import Classifier, Pixels, Probabilities
 
@@ -22,7 +23,7 @@ def by_width(images: Pixels) -> Probabilities:
 def serving(classify: Classifier, port: int = 0) -> Iterator[str]:
     """Serve until the block ends; gives the address."""
     running = server.make_server(classify)
-    with server.listen(port) as listener:
+    with network.listen(port) as listener:
         thread = Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

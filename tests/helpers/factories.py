@@ -1,6 +1,8 @@
 """Small made-up files and pipeline states, for what is too slow or too rare to wait for in the real pipeline."""
 
 import gzip
+import hashlib
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -82,12 +84,24 @@ def write_pipeline(root: Path, epochs: int) -> None:
     content["recipes"]["tutorial"]["epochs"] = epochs
     write_yaml(root / "params.yaml", content)
     sections = {f"recipes.{name}": recipe for name, recipe in content.pop("recipes").items()} | content
-    md5 = {"data/raw": "aa", "data/normalized.npz": "bb", "data/model.keras": str(epochs)}
-    outs = [{"path": path, "md5": digest} for path, digest in md5.items()]
-    write_yaml(root / "dvc.yaml", {"stages": {"train": {}, "track": {"deps": [*md5]}}})
-    write_yaml(
-        root / "dvc.lock", {"stages": {"train": {"params": {"params.yaml": sections}, "deps": [], "outs": outs}}}
-    )
+    outs = [{"path": path, "md5": md5(root / path)} for path in ("data/raw", "data/normalized.npz", "data/model.keras")]
+    paths = [out["path"] for out in outs]
+    code = "stages/train.py"
+    files.write_bytes(root / code, b"print()")
+    train = {"cmd": "true", "params": [*sections], "deps": [code], "outs": paths}
+    write_yaml(root / "dvc.yaml", {"stages": {"train": train, "track": {"cmd": "true", "deps": paths}}})
+    deps = [{"path": code, "md5": md5(root / code)}]
+    locked = {"cmd": "true", "params": {"params.yaml": sections}, "deps": deps, "outs": outs}
+    write_yaml(root / "dvc.lock", {"schema": "2.0", "stages": {"train": locked}})
+    files.write_bytes(root / ".dvc/config", b"[core]\nno_scm = true\nanalytics = false\n")
+
+
+def md5(path: Path) -> str:
+    """The MD5 of a file, or of a folder's listing, as DVC has it."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    listing = [{"md5": md5(file), "relpath": file.name} for file in sorted(path.iterdir())]
+    return hashlib.md5(json.dumps(listing).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
 
 def write_yaml(path: Path, content: Any) -> None:

@@ -2,16 +2,19 @@
 
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from digits.common import files, run_record
+from digits.common import files, paths, run_record
 from digits.common.errors import UserError
 from digits.tracking import run_content, state
 from digits.tracking.log_run import log_run
@@ -147,6 +150,65 @@ def test_killed_stage_is_completed(tree: Path) -> None:
     assert set(files.read_json(Path("data/logged.json"))) == {"state"}
 
 
+IN_GIT = ("params.yaml", "dvc.lock", "reports")  # the files of a state that `git checkout` brings back
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", ["commit", "code", "model"])
+def test_files_of_another_state_are_not_logged(tree: Path, tmp_path: Path, changed: str) -> None:
+    """After `git checkout` of another commit, or after an edit, `dvc repro -s -f track` runs track alone."""
+    uri = f"sqlite:///{tree}/mlflow.db"
+    if changed == "commit":
+        shutil.copytree(tree, tmp_path / "commit")
+        make_results(tree, epochs=5, accuracy=0.98)
+        for path in IN_GIT:
+            subprocess.run(["cp", "-r", tmp_path / "commit" / path, tree], check=True)
+    elif changed == "code":
+        (tree / "stages/train.py").write_text("print(1)")
+    else:
+        (tree / "data/model.keras").write_bytes(b"other weights")
+    files.write_json(Path("data/logged.json"), {"state": "an earlier one"})
+    (line,) = run_stage(tree, uri, ok=False).splitlines()
+    path = "stages/train.py" if changed == "code" else "data/model.keras"
+    assert line.startswith("Nothing is logged, because dvc.lock does not match: ")
+    assert f"{path} modified" in line
+    assert line.endswith("; run: dvc repro")
+    assert runs(tree) == []
+    assert not Path("data/logged.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changed", ["model", "scores", "file"])
+def test_finished_run_with_results_of_another_state_is_repaired(tree: Path, changed: str) -> None:
+    """As an earlier version logged it after `git checkout` of another commit."""
+    model, metrics = Path("data/model.keras").read_bytes(), Path("reports/metrics.json").read_bytes()
+    plot = Path("reports/prediction.png").read_bytes()
+    if changed == "model":
+        Path("data/model.keras").write_bytes(b"other weights")
+    elif changed == "scores":
+        files.write_json(paths.METRICS, files.read_json(paths.METRICS) | {"accuracy": 0.5})
+    else:
+        Path("reports/prediction.png").write_bytes(b"another plot")
+    log()
+    for path, content in (
+        ("data/model.keras", model),
+        ("reports/metrics.json", metrics),
+        ("reports/prediction.png", plot),
+    ):
+        Path(path).write_bytes(content)
+    log()
+    (run,) = [run for run in runs(tree) if run.info.lifecycle_stage == "active"]
+    client = MlflowClient()
+    assert_complete(client, run, tree)
+    assert client.get_model_version_by_alias("digits", "champion").run_id == run.info.run_id
+    downloads = tree / "downloads"
+    downloads.mkdir()
+    shown = client.download_artifacts(run.info.run_id, "plots/prediction.png", str(downloads))
+    assert Path(shown).read_bytes() == plot
+    served = mlflow.artifacts.download_artifacts("models:/digits@champion", dst_path=str(downloads))
+    assert Path(served, "data/model.keras").read_bytes() == model
+
+
 @pytest.mark.slow
 def test_every_state_has_its_run(logged: Path) -> None:
     make_results(logged, epochs=5, accuracy=0.98)
@@ -176,9 +238,10 @@ def test_validation_splits_are_told_apart(changed: str) -> None:
         outs["data/raw"] = "other"
     else:
         params["normalize"] = params["normalize"] | {changed: 7}
-    other = state.State(params, outs)
+    other = replace(current, params=params, outs=outs)
     assert run_content.validation_split(other) != run_content.validation_split(current)
-    same = state.State(params | {"normalize": current.params["normalize"] | {"train_size": 7}}, current.outs)
+    larger = current.params["normalize"] | {"train_size": 7}
+    same = replace(current, params={**current.params, "normalize": larger})
     assert run_content.validation_split(same) == run_content.validation_split(current)
 
 

@@ -156,7 +156,7 @@ def _expected(content: RunContent, logged: _Logged, stages: Iterable[str]) -> Va
     values: Values = {f"param {name}": value for name, value in content.params.items()}
     values |= {f"tag {name}": content.tags[name] for name in run_content.IDENTITY_TAGS}
     metrics = [metric for metric in run_content.metrics(content, logged.run) if metric.key not in run_content.TIMES]
-    values |= {f"{metric.key} at epoch {metric.step}": metric.value for metric in metrics}
+    values |= {f"{metric.key} at step {metric.step}": metric.value for metric in metrics}
     values |= {f"metric {metric.key}": metric.value for metric in metrics}
     values |= {f"metric {metric.key} of the model": metric.value for metric in metrics}
     values |= dict(_datasets(content.datasets))
@@ -181,7 +181,7 @@ def _logged(content: RunContent, logged: _Logged, stages: Iterable[str]) -> Valu
     names = {metric.key for metric in run_content.metrics(content, run)} - set(run_content.TIMES)
     for name in names & set(run.data.metrics):
         history = client.get_metric_history(run.info.run_id, name)
-        values |= {f"{name} at epoch {metric.step}": metric.value for metric in history}
+        values |= {f"{name} at step {metric.step}": metric.value for metric in history}
         values[f"metric {name}"] = run.data.metrics[name]
     values |= dict(_datasets(run.inputs.dataset_inputs if run.inputs else []))
     downloaded = {path: logged.folder / path for path in content.artifacts if (logged.folder / path).is_file()}

@@ -16,11 +16,12 @@ class RunRecord:
     seconds: float
     cpu: str
     versions: dict[str, str]
+    training: str = ""  # the identity of the training run, that of its checkpoint
 
 
-def save(model: Path, started: float, seconds: float) -> None:
+def save(model: Path, started: float, seconds: float, training: str = "") -> None:
     """Record the training run that produced `model`."""
-    files.write_json(_path(model), asdict(RunRecord(started, seconds, cpu(), versions())))
+    files.write_json(_path(model), asdict(RunRecord(started, seconds, cpu(), versions(), training)))
 
 
 def load(model: Path) -> RunRecord | None:

@@ -5,23 +5,23 @@ smallest id; so all keep the same one. They log the same content, too.
 """
 
 import os
+import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Param, Run, RunStatus
+from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 
 from digits.common import files
-from digits.tracking import mlflow_model, registry, run_content, store
-from digits.tracking.run_content import STATE_TAG, RunContent
+from digits.tracking import mlflow_model, registry, run_content, store, training_run
+from digits.tracking.run_content import EXPERIMENTS_TAG, MODEL_TAG, STATE_TAG, TRAINING_TAG, RunContent
 from digits.tracking.state import State
 
-EXPERIMENTS_TAG = "dvc.experiments"
-
-BATCH = 1000  # metrics per request, the most that a server accepts
 ATTEMPTS = 5
 RETRY_SECONDS = 10  # failures that take longer mean an unreachable server, which is not retried
 
@@ -38,6 +38,7 @@ def log_run(state: State) -> None:
         started = time.monotonic()
         for attempt in reversed(range(ATTEMPTS)):
             try:
+                training_run.mark_abandoned(client, experiment_id)
                 logger.log()
                 break
             except MlflowException:
@@ -53,7 +54,8 @@ class _RunLogger:
     content: RunContent
 
     def log(self) -> None:
-        if not self.runs():
+        self.delete_untrue_runs()
+        if not self.runs() and not self.take_over_training_run():
             experiment = os.environ.get("DVC_EXP_NAME")
             tags = dict(self.content.tags) | ({EXPERIMENTS_TAG: experiment} if experiment else {})
             self.client.create_run(self.experiment_id, self.content.started, tags, experiment or self.content.name)
@@ -61,13 +63,49 @@ class _RunLogger:
             run, *duplicates = self.runs()
             self.log_missing(run)
             for duplicate in duplicates:
-                for model in self.models(duplicate):
-                    self.client.delete_logged_model(model.model_id)
-                registry.unregister(self.client, duplicate.info.run_id)
-                self.client.delete_run(duplicate.info.run_id)
+                self.delete(duplicate)
             # A duplicate's version may have been the champion, and another process may have created a smaller id.
             if not duplicates and self.runs()[0].info.run_id == run.info.run_id:
                 break
+        for pending in self.training_runs():  # the state was known already
+            self.client.delete_run(pending.info.run_id)
+
+    def delete(self, run: Run) -> None:
+        for model in self.models(run):
+            self.client.delete_logged_model(model.model_id)
+        registry.unregister(self.client, run.info.run_id)
+        self.client.delete_run(run.info.run_id)
+
+    def delete_untrue_runs(self) -> None:
+        """Delete the runs that have the model or the scores of another state; MLflow cannot overwrite a metric."""
+        for run in self.runs():
+            if run.data.tags.get(MODEL_TAG) != self.content.tags[MODEL_TAG] or self.has_other_scores(run):
+                sys.stderr.write(f"Run {run.info.run_id} had the results of another state; the state is logged anew\n")
+                self.delete(run)
+
+    def has_other_scores(self, run: Run) -> bool:
+        """Whether a score was logged, but not this state's. Values that a user added are ignored."""
+        for name, value in self.content.scores.items():
+            if run.data.metrics.get(name, value) != value:
+                history = self.client.get_metric_history(run.info.run_id, name)
+                return value not in [metric.value for metric in history]
+        return False
+
+    def training_runs(self) -> list[Run]:
+        """The runs of the training run that have no state yet."""
+        identity = self.content.tags.get(TRAINING_TAG)
+        return training_run.find_pending(self.client, self.experiment_id, identity) if identity else []
+
+    def take_over_training_run(self) -> bool:
+        """Give the state to a run that was logged while it trained, if there is one."""
+        for run in self.training_runs():
+            if run.data.params.items() <= self.content.params.items():
+                tags = [RunTag(name, value) for name, value in self.content.tags.items()]
+                self.client.log_batch(run.info.run_id, tags=tags)
+                if training_run.has_given_name(run):
+                    self.client.update_run(run.info.run_id, name=self.content.name)
+                return True
+        return False
 
     def runs(self) -> list[Run]:
         """The runs of the state, by id."""
@@ -101,15 +139,18 @@ class _RunLogger:
     def log_values(self, run: Run) -> None:
         params = [Param(key, value) for key, value in self.content.params.items()]
         self.client.log_batch(run.info.run_id, params=params)
-        metrics = run_content.metrics(self.content, run)
-        for start in range(0, len(metrics), BATCH):
-            self.client.log_batch(run.info.run_id, metrics=metrics[start : start + BATCH])
+        store.log_metrics(self.client, run.info.run_id, run_content.metrics(self.content, run))
         self.client.log_inputs(run.info.run_id, self.content.datasets)
 
     def has_artifacts(self, run: Run) -> bool:
-        folders = {str(Path(path).parent) for path in self.content.artifacts}
-        listed = [item.path for folder in folders for item in self.client.list_artifacts(run.info.run_id, folder)]
-        return set(self.content.artifacts) <= {str(Path(path)) for path in listed}
+        """Whether the run's files are those of the state; comments in params.yaml and code in dvc.lock may differ."""
+        with TemporaryDirectory() as folder, suppress(OSError, MlflowException):  # raised if a file is missing
+            for path, content in self.content.artifacts.items():
+                logged = Path(self.client.download_artifacts(run.info.run_id, path, folder)).read_bytes()
+                if logged != content and path not in ("params.yaml", "dvc.lock"):
+                    return False
+            return True
+        return False
 
     def log_artifacts(self, run: Run) -> None:
         with TemporaryDirectory() as folder:
@@ -126,7 +167,7 @@ class _RunLogger:
         """The run's model: created, linked to the run, and given its metrics and files, unless it has them."""
         run_id = run.info.run_id
         if not self.models(run):
-            tags = {"sha256": self.content.tags["model.sha256"]}
+            tags = {"sha256": self.content.tags[MODEL_TAG]}
             self.client.create_logged_model(self.experiment_id, "classifier", run_id, tags=tags, model_type="keras")
         model, *duplicates = self.models(run)
         for duplicate in duplicates:
@@ -134,10 +175,17 @@ class _RunLogger:
         outputs = self.client.get_run(run_id).outputs
         if model.model_id not in [output.model_id for output in (outputs.model_outputs if outputs else [])]:
             self.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, len(self.content.history))])
-        if model.status != LoggedModelStatus.READY or not self.client.list_logged_model_artifacts(model.model_id):
+        if model.status != LoggedModelStatus.READY or not self.has_model_file(model):
             self.client.log_batch(run_id, metrics=run_content.metrics(self.content, run, model.model_id))
             with TemporaryDirectory() as folder:
                 mlflow_model.write(Path(folder, "model"), self.content.model, model, self.content.example)
                 self.client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
             self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
         return model
+
+    def has_model_file(self, model: LoggedModel) -> bool:
+        """Whether MLflow would serve the state's model."""
+        with TemporaryDirectory() as folder, suppress(OSError, MlflowException):
+            path = mlflow.artifacts.download_artifacts(f"{model.artifact_location}/data/model.keras", dst_path=folder)
+            return Path(path).read_bytes() == self.content.model.read_bytes()
+        return False

@@ -1,8 +1,9 @@
 """The content of a state's MLflow run: params, metrics, tags, a description, datasets, files and the model."""
 
+import csv
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,23 @@ from digits.tracking.state import State
 
 CODE = ("src", "stages", "dvc.yaml")  # uncommitted changes here make a run dirty
 FILES = (Path("params.yaml"), Path("dvc.lock"), paths.METRICS, paths.HISTORY, paths.PREDICTION)
-OF_MODEL = ("temperature", "parameters")  # the numbers in metrics.json that are no test scores
+NAMES = {  # in MLflow, of the numbers in metrics.json that are not called test_NAME there
+    "parameters": "parameters",
+    "temperature": "calibration/temperature",
+    "expected_calibration_error": "calibration/test_error",
+    "expected_calibration_error_unscaled": "calibration/test_error_unscaled",
+}
 
 STATE_TAG = "digits.state"
+CODE_TAG = "digits.code"
+MODEL_TAG = "model.sha256"
+TRAINING_TAG = "digits.training"  # the identity of the training run, that of its checkpoint
 SECONDS_TAG = "training.seconds"
+EPOCH_SECONDS_TAG = "training.epoch_seconds"  # of a run that was logged while it trained
+EXPERIMENTS_TAG = "dvc.experiments"
 COMMIT_TAG = "mlflow.source.git.commit"
 NOTE_TAG = "mlflow.note.content"  # the description on the run's page
-IDENTITY_TAGS = (STATE_TAG, "dataset", "model.sha256")
+IDENTITY_TAGS = (STATE_TAG, CODE_TAG, "dataset", MODEL_TAG)
 
 TIMES = ("training_seconds", "training_images_per_second")  # they differ every time
 
@@ -40,7 +51,7 @@ class RunContent:
     started: int  # the start of the training run, or now if it took place elsewhere; milliseconds since 1970
     tags: Mapping[str, str]  # set when the run is created; later changes are a user's
     params: Mapping[str, str]  # by dotted name
-    history: list[dict[Any, Any]]  # one row per epoch
+    history: list[dict[str, float]]  # one row per epoch
     scores: Mapping[str, float]  # on the test set, and the number of parameters
     datasets: list[DatasetInput]
     artifacts: Mapping[str, bytes]  # by path
@@ -53,21 +64,20 @@ def read(state: State) -> RunContent:
     """Collect the content of the run from the working directory."""
     results = files.read_json(paths.METRICS)
     dataset, scores = results["dataset"], _scores(results)
-    history: list[dict[Any, Any]] = pd.read_csv(paths.HISTORY).to_dict(orient="records")
+    history = _read_history()
     record = run_record.load(paths.MODEL)
     images, labels = idx.read_test(paths.RAW)
     tags = {
         STATE_TAG: state.fingerprint,
         "dataset": dataset,
-        "model.sha256": files.sha256(paths.MODEL),
-        "mlflow.source.name": "dvc.yaml",
-        "mlflow.source.type": "LOCAL",
+        MODEL_TAG: files.sha256(paths.MODEL),
+        CODE_TAG: state.code_fingerprint,
         "mlflow.loggedArtifacts": '[{"path": "predictions.json", "type": "table"}]',
-        **git_tags(),
+        **source_tags(),
     }
     if record:
-        tags |= {"cpu": record.cpu, SECONDS_TAG: f"{record.seconds:.3f}"}
-        tags |= {f"version.{name}": version for name, version in record.versions.items()}
+        tags |= {SECONDS_TAG: f"{record.seconds:.3f}"} | ({TRAINING_TAG: record.training} if record.training else {})
+        tags |= environment_tags(record.cpu, record.versions)
     params = flatten(state.params)
     version_tags = None
     if dataset == "mnist" and "val_accuracy" in history[-1]:
@@ -98,27 +108,45 @@ def flatten(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def metrics(content: RunContent, run: Run, model_id: str | None = None) -> list[Metric]:
-    """Each epoch's metrics, with the scores at the last epoch; for a model, the last epoch alone.
-
-    Values and timestamps depend on the state and the run alone, so that MLflow stores once what several processes log.
-    """
-    *earlier, last = content.history
-    last = last | dict(content.scores)
+    """Each epoch's metrics, and the scores at step 0, where MLflow draws bars; for a model, of the last epoch alone."""
+    scores = dict(content.scores)
     if seconds := float(run.data.tags.get(SECONDS_TAG, 0)):
-        images = int(content.params["normalize.train_size"]) * last["epoch"]
-        last |= dict(zip(TIMES, (seconds, images / seconds), strict=True))
+        images = int(content.params["normalize.train_size"]) * len(content.history)
+        scores |= dict(zip(TIMES, (seconds, images / seconds), strict=True))
+    history = content.history[-1:] if model_id else content.history
     ended = end_time(run)
-    return [
-        Metric(name, value, ended, int(row["epoch"]), model_id=model_id)
-        for row in ([last] if model_id else [*earlier, last])
-        for name, value in row.items()
-        if name != "epoch"
-    ]
+    finals = [Metric(name, value, ended, 0, model_id=model_id) for name, value in scores.items()]
+    return [*epoch_metrics(history, run, model_id), *finals]
+
+
+def epoch_metrics(history: Sequence[Mapping[str, float]], run: Run, model_id: str | None = None) -> list[Metric]:
+    """The metrics of some epochs, to six decimals, as history.csv has them.
+
+    Timestamps depend on the run alone, so that MLflow stores once what several processes log.
+    """
+    milliseconds = 1000 * float(run.data.tags.get(EPOCH_SECONDS_TAG, 0))
+    found = []
+    for row in history:
+        epoch = int(row["epoch"])
+        time_stamp = run.info.start_time + round(epoch * milliseconds)
+        names = row.keys() - {"epoch", "seconds"}
+        found += [Metric(name, round(row[name], 6), time_stamp, epoch, model_id=model_id) for name in sorted(names)]
+    return found
 
 
 def end_time(run: Run) -> int:
     """When the training run ended, in milliseconds since 1970; its start if its duration is not known."""
     return int(run.info.start_time) + round(1000 * float(run.data.tags.get(SECONDS_TAG, 0)))
+
+
+def source_tags() -> dict[str, str]:
+    """Where a run comes from."""
+    return {"mlflow.source.name": "dvc.yaml", "mlflow.source.type": "LOCAL", **git_tags()}
+
+
+def environment_tags(cpu: str, versions: Mapping[str, str]) -> dict[str, str]:
+    """The CPU of a training run, and the versions of its libraries."""
+    return {"cpu": cpu} | {f"version.{name}": version for name, version in versions.items()}
 
 
 def git_tags() -> dict[str, str]:
@@ -152,8 +180,14 @@ def _describe(state: State, scores: Mapping[str, float], tags: Mapping[str, str]
 def _scores(results: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of metrics.json by their names in MLflow."""
     numbers = {name: value for name, value in results.items() if isinstance(value, int | float)}
-    scores = {name if name in OF_MODEL else f"test_{name}": value for name, value in numbers.items()}
-    return scores | {f"test_f1_{label}": values["f1"] for label, values in results["per_class"].items()}
+    scores = {NAMES.get(name, f"test_{name}"): value for name, value in numbers.items()}
+    return scores | {f"test_f1/{label}": values["f1"] for label, values in results["per_class"].items()}
+
+
+def _read_history() -> list[dict[str, float]]:
+    """The rows of history.csv; pandas would round some numbers differently from Python."""
+    with paths.HISTORY.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def _read_artifacts() -> dict[str, bytes]:

@@ -2,7 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,35 +15,82 @@ from ruamel.yaml import YAML
 from digits.common.errors import UserError
 
 TRACK = "track"
+CODE = ("src/", "stages/")
+NOT_IN_CACHE = "not in cache"
 
 
 @dataclass(frozen=True)
 class State:
-    """Params and output hashes from dvc.lock."""
+    """Params and hashes from dvc.lock."""
 
     params: Mapping[str, Any]  # the sections of params.yaml that the stages declare, by key
     outs: Mapping[str, str]  # the MD5 of each output, by path
+    code: Mapping[str, str]  # the MD5 of each code dependency, by path
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over params and outputs, in hexadecimal. Code is not part of it."""
-        content = json.dumps({"params": self.params, "outs": self.outs}, sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        return _sha256({"params": self.params, "outs": self.outs})
+
+    @property
+    def code_fingerprint(self) -> str:
+        """SHA-256 over the code that the stages ran, in hexadecimal."""
+        return _sha256(self.code)
 
 
 def read(root: Path = Path()) -> State:
-    """The state of the repository in `root`.
-
-    Raises:
-        UserError: an output has changed since a later stage used it.
-    """
+    """The state of the repository in `root`, as dvc.lock records it; `check` compares it with the files."""
     entries = locked_stages(root).values()
     params = {key: value for entry in entries for key, value in entry.get("params", {}).get("params.yaml", {}).items()}
     outs = {out["path"]: out.get("md5", "") for entry in entries for out in entry.get("outs", [])}
-    for dep in (dep for entry in entries for dep in entry.get("deps", [])):
-        if _is_stale(root, dep, outs):
-            raise UserError(f"dvc.lock: {dep['path']} has changed since a stage used it; run: dvc repro")
-    return State(params, outs)
+    deps = {dep["path"]: dep["md5"] for entry in entries for dep in entry.get("deps", [])}
+    return State(params, outs, {path: md5 for path, md5 in deps.items() if path.startswith(CODE)})
+
+
+def check(root: Path = Path()) -> None:
+    """Compare params, code and outputs with dvc.lock, as `dvc status` does, for the stages that `track` depends on.
+
+    Raises:
+        UserError: something has changed since its stage ran.
+    """
+    found = set(_leaves(json.loads(_dvc(root, "status", "--json", *locked_stages(root)))))
+    uncached = {name for name, how in found if how == NOT_IN_CACHE}
+    changes = {(name, how) for name, how in found if how not in (NOT_IN_CACHE, "always changed")}
+    if uncached:  # dvc status does not say whether these have changed
+        changes |= {(name, "modified") for name in uncached & _modified_outputs(root)}
+    if changes:
+        listed = ", ".join(f"{name} {how}" for name, how in sorted(changes))
+        raise UserError(f"Nothing is logged, because dvc.lock does not match: {listed}; run: dvc repro")
+
+
+def _modified_outputs(root: Path) -> set[str]:
+    """The outputs that are not those of dvc.lock, whether DVC has these in its cache or not."""
+    top = Path(root, _dvc(root, "root").strip())
+    changes = json.loads(_dvc(root, "data", "status", "--json")).get("uncommitted", {})
+    names = [*changes.get("modified", []), *changes.get("deleted", [])]
+    return {os.path.relpath(top / name, root) for name in names}
+
+
+def _dvc(root: Path, *arguments: str) -> str:
+    """The output of a command of DVC."""
+    command = [str(Path(sys.executable).with_name("dvc")), *arguments]
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
+    if ran.returncode:
+        raise UserError(f"dvc {arguments[0]}: {' '.join(ran.stderr.split())}")
+    return ran.stdout
+
+
+def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The texts in nested dictionaries and lists, each after its nearest key."""
+    if isinstance(tree, str):
+        yield name, tree
+    else:
+        for key, item in tree.items() if isinstance(tree, dict) else ((name, item) for item in tree):
+            yield from _leaves(item, key)
+
+
+def _sha256(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def locked_stages(root: Path) -> dict[str, Any]:
@@ -59,11 +109,3 @@ def locked_stages(root: Path) -> dict[str, Any]:
                 found.add(name)
                 pending += [dep["path"] for dep in entry.get("deps", [])]
     return {name: others[name] for name in sorted(found)}
-
-
-def _is_stale(root: Path, dep: Mapping[str, str], outs: Mapping[str, str]) -> bool:
-    """Whether a dependency differs from the recorded output that it is, or is part of."""
-    path, current = dep["path"], outs.get(dep["path"])
-    if current is None and (root / path).is_file() and any(Path(path).is_relative_to(out) for out in outs):
-        current = hashlib.md5((root / path).read_bytes(), usedforsecurity=False).hexdigest()
-    return current not in (None, dep.get("md5"))

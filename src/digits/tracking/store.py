@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir, contextmanager, nullcontext
 from pathlib import Path
 
@@ -12,13 +12,17 @@ import requests
 import sqlalchemy
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 
 from digits.common import paths
 from digits.common.errors import UserError
+from digits.tracking import experiment_page
 
 # Fail within 30 s if the server is unreachable. No retries: a repeated request may create something twice.
 TIMEOUTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "20", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+BATCH = 1000  # metrics per request, the most that a server accepts
 
 REASSURANCE = "Nothing is lost: DVC has the model, metrics and plots. Run `dvc repro` once MLflow is reachable."
 
@@ -39,6 +43,7 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
     for name, value in TIMEOUTS.items():
         os.environ.setdefault(name, value)
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"  # the stage would end before the queue
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)
     uri = _configured_uri()
@@ -58,6 +63,12 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
         reason = " ".join(str(error).split())[:300]
         line = without_password(f"MLflow at {uri} cannot be used: {reason}")
         raise UserError(f"{line}\n{REASSURANCE}" if create else line) from error
+
+
+def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
+    """Log any number of metrics."""
+    for start in range(0, len(metrics), BATCH):
+        client.log_batch(run_id, metrics[start : start + BATCH])
 
 
 def tracking_uri() -> str:
@@ -110,7 +121,8 @@ def _experiment(client: MlflowClient, uri: str, *, create: bool) -> str:
         # Artifacts are next to an SQLite database; a server has its own place.
         folder = (_database(uri) or Path("mlflow.db").absolute()).parent / "mlartifacts"
         try:
-            return str(client.create_experiment(name, None if uri.startswith("http") else folder.as_uri()))
+            place = None if uri.startswith("http") else folder.as_uri()
+            return str(client.create_experiment(name, place, experiment_page.TAGS))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -118,4 +130,8 @@ def _experiment(client: MlflowClient, uri: str, *, create: bool) -> str:
     if experiment.lifecycle_stage != "active":
         restore = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
         raise UserError(f"MLflow's experiment {name!r} is deleted; restore it with `{restore}`, {another}")
+    if create:
+        missing = {key: value for key, value in experiment_page.TAGS.items() if key not in experiment.tags}
+        for key, value in missing.items():  # the others may be a user's
+            client.set_experiment_tag(experiment.experiment_id, key, value)
     return str(experiment.experiment_id)

@@ -26,13 +26,14 @@ class Checkpoint:
 
     @classmethod
     def for_run(cls, params: Mapping[str, Any], data: Path, script: Path) -> "Checkpoint":
-        """The checkpoint of exactly these params, data and code.
+        """The checkpoint of exactly these params, data and code, on this type of CPU.
 
-        Its name covers the params, the data, the script, the packages that compute, and the library versions.
+        Its name covers the params, the data, the script, the packages that compute, the library versions and the CPU.
         """
         code = [script, *(path for package in PACKAGES for path in sorted((SOURCE / package).rglob("*.py")))]
         digests = [(path.name, files.sha256(path)) for path in code]
-        identity = json.dumps([params, files.sha256(data), digests, run_record.versions()], sort_keys=True)
+        environment = [run_record.versions(), run_record.cpu()]
+        identity = json.dumps([params, files.sha256(data), digests, environment], sort_keys=True)
         digest = hashlib.sha256(identity.encode()).hexdigest()
         return cls(paths.state_dir() / "checkpoints" / f"{digest}.npz")
 

@@ -173,8 +173,8 @@ def test_order_is_by_validation_never_by_test_accuracy() -> None:
 
 def test_row_summarizes_the_seeds() -> None:
     others = {
-        "test_expected_calibration_error_unscaled": (0.01, 0.02, 0.03),
-        "test_expected_calibration_error": (0.001, 0.002, 0.003),
+        "calibration/test_error_unscaled": (0.01, 0.02, 0.03),
+        "calibration/test_error": (0.001, 0.002, 0.003),
         robustness.METRIC: (0.1, 0.2, 0.3),
         "training_seconds": (1, 2, 9),
         "test_accuracy": (0.96, 0.97, 0.98),
@@ -451,7 +451,7 @@ def leaderboard_in(text: str) -> str:
 
 
 def test_markdown_has_percentages_and_seconds() -> None:
-    scores = {"training_seconds": 3.25, "test_expected_calibration_error": 0.004, robustness.METRIC: 0.123}
+    scores = {"training_seconds": 3.25, "calibration/test_error": 0.004, robustness.METRIC: 0.123}
     table = leaderboard(*[trial("mlp", seed, **scores, test_accuracy=0.97 + seed / 100) for seed in (0, 1)])
     *_, row = tables.markdown(table).splitlines()
     assert row == "| mlp | 97.50 % ± 0.71 | 7 | 3.2 s | 0.40 % | 12.3 % |"

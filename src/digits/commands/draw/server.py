@@ -4,8 +4,6 @@ Only the page may use it: other machines cannot reach it, the check of `Host` st
 content type stops other pages in the same browser.
 """
 
-import os
-import socket
 import webbrowser
 from pathlib import Path
 from threading import Thread
@@ -18,11 +16,11 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
+from digits.commands.network import HOST, listen
 from digits.commands.predict import pictures
 from digits.common.errors import UserError
 from digits.common.types import Classifier
 
-HOST = "127.0.0.1"
 PAGE = Path(__file__).parent / "page"
 MAX_BYTES = 1_000_000  # bytes of a drawing; the page sends a few thousand
 
@@ -62,21 +60,8 @@ def make_app(classify: Classifier) -> FastAPI:
     return app
 
 
-def listen(port: int) -> socket.socket:
-    """Open a port that only this machine can reach.
-
-    Raises:
-        UserError: it cannot be opened; most likely another program has it.
-    """
-    try:
-        return socket.create_server((HOST, port))
-    except OSError as error:
-        reason = os.strerror(error.errno or 0).lower()
-        raise UserError(f"port {port}: {reason}; choose another one with --port") from error
-
-
 def make_server(classify: Classifier) -> uvicorn.Server:
-    """A server to be run with the socket of `listen`. Ctrl-C ends it and raises KeyboardInterrupt."""
+    """A server to be run with the socket of `network.listen`. Ctrl-C ends it and raises KeyboardInterrupt."""
     options: Any = {"lifespan": "off", "ws": "none", "log_level": "warning", "server_header": False}
     return uvicorn.Server(uvicorn.Config(make_app(classify), timeout_graceful_shutdown=5, **options))
 

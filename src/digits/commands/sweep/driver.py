@@ -137,8 +137,14 @@ def _cache_dir() -> str:
 
 
 def _known_runs(experiment_id: str, commit: str) -> dict[frozenset[tuple[str, str]], Run]:
-    """The finished runs of a commit's unchanged code, by their params."""
-    wanted = f"tags.`mlflow.source.git.commit` = '{commit}' AND tags.`git.dirty` = 'false' AND status = 'FINISHED'"
+    """The finished runs of a commit's unchanged code, by their params.
+
+    Runs without the tag of the code come from versions that did not compare it.
+    """
+    wanted = (
+        f"status = 'FINISHED' AND tags.`git.dirty` = 'false' AND tags.`{run_content.CODE_TAG}` != '' "
+        f"AND tags.`{run_content.COMMIT_TAG}` = '{commit}'"
+    )
     runs = mlflow.search_runs([experiment_id], wanted, output_format="list")
     return {frozenset(run.data.params.items()): run for run in runs}
 

@@ -10,7 +10,6 @@ from dvc.exceptions import DvcException
 from dvc.utils.cli_parse import to_path_overrides
 from dvc.utils.hydra import apply_overrides, get_hydra_sweeps
 from hydra.errors import HydraException
-from ruamel.yaml import YAML
 
 from digits import params
 from digits.common.errors import UserError
@@ -32,10 +31,7 @@ class Configuration:
     @property
     def sections(self) -> dict[str, Any]:
         """The sections that DVC tracks, by name, as dvc.lock has them: of the recipes, only the chosen one."""
-        content: dict[str, Any] = YAML(typ="safe").load(self.text)
-        name = content["train"]["recipe"]
-        recipe = content.pop("recipes")[name]
-        return content | {f"recipes.{name}": recipe}
+        return params.tracked(self.text)
 
 
 def make(set_params: Sequence[str], seeds: int | None) -> list[Configuration]:

@@ -1,0 +1,41 @@
+"""Takes docs/compare-runs.png: the page that `digits ui` opens, in headless Chromium, with the runs of three recipes.
+
+Run it in a clone without other runs, as `make picture`.
+"""
+
+import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from selenium.webdriver import Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from helpers import browser
+
+PICTURE = Path("docs/compare-runs.png")
+WIDTH, HEIGHT = 1800, 900
+
+
+def is_drawn(driver: Chrome) -> bool:
+    """Whether the page has bars and curves."""
+    shapes = (".barlayer .point", ".scatterlayer .trace")
+    return all(len(driver.find_elements(By.CSS_SELECTOR, shape)) >= 3 for shape in shapes)
+
+
+def main() -> None:
+    """Open the printed address, and wait for the charts."""
+    with TemporaryDirectory() as folder, browser.chromium(Path(folder)) as driver:
+        command = ("digits", "ui", "--no-browser")
+        with browser.server(*command, health="/health", environment={}, cwd=Path.cwd()) as server:
+            log = Path("server.log")
+            (address,) = re.findall(rf"^The runs: ({server}/\S+)", log.read_text(), re.MULTILINE)
+            log.unlink()
+            driver.set_window_size(WIDTH, HEIGHT)
+            driver.get(address)
+            WebDriverWait(driver, 60).until(is_drawn)
+            driver.save_screenshot(str(PICTURE))
+
+
+if __name__ == "__main__":
+    main()
