@@ -7,20 +7,12 @@ import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from selenium.webdriver import Chrome
-from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
 from helpers import browser
 
 PICTURE = Path("docs/compare-runs.png")
 WIDTH, HEIGHT = 1800, 900
-
-
-def is_drawn(driver: Chrome) -> bool:
-    """Whether the page has bars and curves."""
-    shapes = (".barlayer .point", ".scatterlayer .trace")
-    return all(len(driver.find_elements(By.CSS_SELECTOR, shape)) >= 3 for shape in shapes)
 
 
 def main() -> None:
@@ -33,7 +25,7 @@ def main() -> None:
             log.unlink()
             driver.set_window_size(WIDTH, HEIGHT)
             driver.get(address)
-            WebDriverWait(driver, 60).until(is_drawn)
+            WebDriverWait(driver, 60).until(browser.has_charts)
             driver.save_screenshot(str(PICTURE))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
 
 
 def requested_urls(driver: webdriver.Chrome) -> set[str]:
@@ -23,6 +24,12 @@ def requested_urls(driver: webdriver.Chrome) -> set[str]:
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
     return {params["request"]["url"] for params in sent}
+
+
+def has_charts(driver: webdriver.Chrome) -> bool:
+    """Whether MLflow's page shows bars and curves of three runs."""
+    shapes = (".barlayer .point", ".scatterlayer .trace")
+    return all(len(driver.find_elements(By.CSS_SELECTOR, shape)) >= 3 for shape in shapes)
 
 
 @contextmanager

@@ -81,12 +81,7 @@ def test_printed_address_shows_bars_and_curves(store: Path, server: str, open_pa
     (printed,) = re.findall(r"^The runs: (\S+) \(Ctrl-C to stop\)$", (store / "server.log").read_text(), re.MULTILINE)
     page = printed.removeprefix(f"{server}/#")
     driver = open_page(page, "3 matching runs", "At a glance", "test_accuracy", "val_accuracy", "training_seconds")
-
-    def drawn(driver: Chrome) -> bool:
-        shapes = (".barlayer .point", ".scatterlayer .trace")
-        return all(len(driver.find_elements(By.CSS_SELECTOR, shape)) >= 3 for shape in shapes)
-
-    WebDriverWait(driver, 30).until(drawn)
+    WebDriverWait(driver, 30).until(browser.has_charts)
     expect(driver, "0.96", "0.97", "0.98")
     assert "Error" not in driver.find_element(By.TAG_NAME, "body").text
 
