@@ -28,7 +28,6 @@ TIMEOUT = 5  # seconds for a request
 def main() -> None:
     """Follow one training run to its end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the training process is told, and says so
-    os.nice(19)  # training goes first
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(TIMEOUT))
     with open(0, "rb", buffering=0, closefd=False) as lines:
         task = json.loads(lines.readline())

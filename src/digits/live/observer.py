@@ -53,10 +53,19 @@ def _start(task: dict[str, str]) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "digits.live"]
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
     follower = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env=environment)  # noqa: S603
+    give_way(follower.pid)
     if follower.stdin:
         follower.stdin.write(f"{json.dumps(task)}\n")
         follower.stdin.flush()
     return follower
+
+
+def give_way(pid: int) -> None:
+    """Let a process run only while training leaves a core idle; at the lowest priority where that cannot be asked."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+    else:
+        os.setpriority(os.PRIO_PROCESS, pid, 19)
 
 
 def _stop(follower: subprocess.Popen[str], ending: dict[str, str]) -> None:
