@@ -59,6 +59,27 @@ def test_table_has_a_row_per_picture(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.usefixtures("folder")
+def test_answer_fits_thirty_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    predict(["one.png"], MODEL)
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if ".png" in line]
+    assert row == ["one.png", "1", "91.0"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_file_given_twice_is_answered_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    predict(["one.png", "zero.png", "one.png"], MODEL, as_json=True)
+    assert [answer["digit"] for answer in json.loads(capsys.readouterr().out)] == [1, 0, 1]
+
+
+@pytest.mark.usefixtures("folder")
+def test_json_without_answers_is_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"^blank.png: shows no digit"):
+        predict(["blank.png"], MODEL, as_json=True)
+    assert json.loads(capsys.readouterr().out) == []
+
+
+@pytest.mark.usefixtures("folder")
 def test_json_has_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     predict(["zero.png", "one.png"], MODEL, as_json=True)
     assert json.loads(capsys.readouterr().out) == [
@@ -92,6 +113,16 @@ def run(folder: Path, *arguments: str, content: bytes = b"") -> "subprocess.Comp
     code = "from digits.cli import main; main()"
     command = [sys.executable, "-c", code, "predict", *arguments]
     return subprocess.run(command, cwd=folder, env=environment, input=content, capture_output=True, check=False)
+
+
+@pytest.mark.slow
+def test_name_that_stdout_cannot_show_is_escaped(tmp_path: Path) -> None:
+    """Any command may meet this: the table of a sweep has the sign \u00b1."""
+    code = "import sys; from digits import cli; cli.app = lambda: print('3.png \u00b1'); cli.main()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert ended.stdout == b"3.png \\xb1\n"
 
 
 @pytest.mark.slow

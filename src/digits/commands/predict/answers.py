@@ -16,6 +16,8 @@ from digits.commands.predict.pictures import Picture
 from digits.common.errors import UserError
 from digits.common.types import CLASSES, Probabilities
 
+TABLE_WIDTH = 80  # columns; with fewer, the table has only the digit's probability
+
 
 def predict(files: Sequence[str], model: str, *, as_json: bool = False, save_plot: Path | None = None) -> None:
     """Print the answers for files (`-` is standard input).
@@ -26,35 +28,36 @@ def predict(files: Sequence[str], model: str, *, as_json: bool = False, save_plo
     """
     if save_plot and save_plot.suffix != ".png":
         raise UserError(f"--save-plot {save_plot}: must end in .png")
-    found, errors = _read_all(files)
-    if found:
+    names, read, errors = _read_all(files)
+    probabilities = np.empty((0, CLASSES), np.float32)
+    if read:
         from digits.commands.predict import models  # imports TensorFlow, which takes seconds
 
-        seen = np.stack([picture.seen for picture in found.values()])
-
-        probabilities = models.load(model)(seen)
-        if as_json:
-            print(json.dumps([_record(*row) for row in zip(found, probabilities, strict=True)], indent=2))
-        else:
-            Console().print(_table(list(found), probabilities))
-        if save_plot:
-            _save_plot(save_plot, list(found.values()), probabilities)
+        probabilities = models.load(model)(np.stack([picture.seen for picture in read]))
+    if as_json:
+        print(json.dumps([_record(*row) for row in zip(names, probabilities, strict=True)], indent=2))
+    elif read:
+        console = Console()
+        console.print(_table(names, probabilities, is_narrow=console.width < TABLE_WIDTH))
+    if save_plot and read:
+        _save_plot(save_plot, read, probabilities)
     if errors:
         raise UserError("\n".join(errors))
 
 
-def _read_all(files: Sequence[str]) -> tuple[dict[str, Picture], list[str]]:
-    """The pictures by name, and a line for each file without a digit."""
-    found, errors = {}, []
+def _read_all(files: Sequence[str]) -> tuple[list[str], list[Picture], list[str]]:
+    """The names of the pictures that were read, the pictures, and a line for each file without a digit."""
+    names, read, errors = [], [], []
     for name in files:
         try:
             content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-            found[name] = pictures.read(content)
+            read.append(pictures.read(content))
+            names.append(name)
         except OSError as error:
             errors.append(f"{name}: {error.strerror}")
         except UserError as error:
             errors.append(f"{name}: {error}")
-    return found, errors
+    return names, read, errors
 
 
 def _record(name: str, probabilities: Probabilities) -> dict[str, object]:
@@ -62,13 +65,16 @@ def _record(name: str, probabilities: Probabilities) -> dict[str, object]:
     return {"file": name, "digit": int(probabilities.argmax()), "probabilities": rounded}
 
 
-def _table(names: Sequence[str], probabilities: Probabilities) -> Table:
+def _table(names: Sequence[str], probabilities: Probabilities, *, is_narrow: bool) -> Table:
+    """A row per picture: its name, its digit, and the probability of each digit, or of this one if that is too wide."""
+    shown = ["%"] if is_narrow else [str(digit) for digit in range(CLASSES)]
     table = Table(Column("file", overflow="fold"), "digit", box=SIMPLE, padding=(0, 1, 0, 0))
     table.caption = "Probabilities in percent"
-    for digit in range(CLASSES):
-        table.add_column(str(digit), justify="right", no_wrap=True)
+    for title in shown:
+        table.add_column(title, justify="right", no_wrap=True)
     for name, row in zip(names, 100 * probabilities, strict=True):
-        table.add_row(escape(name), f"[bold]{row.argmax()}[/bold]", *(f"{percent:.1f}" for percent in row))
+        percents = [row.max()] if is_narrow else row
+        table.add_row(escape(name), f"[bold]{row.argmax()}[/bold]", *(f"{percent:.1f}" for percent in percents))
     return table
 
 
