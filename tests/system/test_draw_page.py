@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Event
 
+import numpy as np
 import pytest
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.actions import interaction
@@ -17,6 +18,7 @@ from digits.common.types import Pixels, Probabilities
 from helpers import browser
 from helpers.drawings import by_width, serving
 from helpers.sandbox import Sandbox
+from helpers.skeletons import placed
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cnn")]
 
@@ -26,7 +28,6 @@ Stroke = list[tuple[float, float]]
 ONE = [[(0.5, 0.2), (0.5, 0.8)]]
 SEVEN = [[(0.3, 0.25), (0.7, 0.25), (0.55, 0.55), (0.45, 0.85)]]
 DASH = [(0.2, 0.2), (0.5, 0.2)]  # on top of the 1
-FOUR = [[(0.35, 0.2), (0.3, 0.55), (0.7, 0.55)], [(0.6, 0.3), (0.6, 0.85)]]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class Page:
                 return
             time.sleep(0.1)
         pytest.fail(f"The answer should start with {start!r}: {self.answer}")
+
+    def settled(self) -> str:
+        """The answer once it has not changed for half a second."""
+        last = ""
+        while last != self.answer or last == "Draw one digit.":
+            last = self.answer
+            time.sleep(0.5)
+        return last
 
     def draw(self, *strokes: Stroke, kind: str = interaction.POINTER_MOUSE) -> None:
         for stroke in strokes:
@@ -106,11 +115,17 @@ def address() -> Iterator[str]:
 
 
 def test_network_reads_drawings(page: Page, cnn: Sandbox) -> None:
+    """Digits of three sizes in the middle of the paper, and small ones in two corners."""
+    places = [(0.3, 0.35), (0.6, 0.2), (0.9, 0.05), (0.3, 0.05), (0.3, 0.65)]
+    wrong = list[str]()
     with browser.server("digits", "draw", "--no-browser", health="/", environment=cnn.environment, cwd=cnn.root) as url:
-        for digit, strokes in (("7", SEVEN), ("1", ONE), ("4", FOUR)):
-            page.open(url)
-            page.draw(*strokes)
-            page.expect(f"{digit} with ")
+        for size, corner in places:
+            for digit in range(10):
+                page.open(url)
+                page.draw(*placed(digit, size, corner, corner))
+                if not page.settled().startswith(f"{digit} with "):
+                    wrong.append(f"{digit} at {size}, {corner}: {page.answer}")
+    assert len(wrong) <= 2, wrong
 
 
 def test_answer_is_text_bars_and_pixels(page: Page, address: str) -> None:
@@ -131,6 +146,14 @@ def test_answer_changes_while_drawing(page: Page, address: str) -> None:
     assert page.find("answer").get_attribute("aria-busy") == "true"
     page.press_and_move([]).release().perform()
     assert page.find("answer").get_attribute("aria-busy") == "false"
+
+
+def test_certain_answer_is_a_short_sentence(page: Page) -> None:
+    with serving(lambda images: np.tile(np.eye(10, dtype=np.float32)[7], (len(images), 1))) as address:
+        page.open(address)
+        page.draw(*SEVEN)
+        page.expect("7 with more than 99.9\u00a0%")
+        assert page.answer == "7 with more than 99.9\u00a0%"
 
 
 def test_strokes_can_be_undone_and_cleared(page: Page, address: str) -> None:

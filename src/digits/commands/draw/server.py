@@ -22,7 +22,8 @@ from digits.common.errors import UserError
 from digits.common.types import Classifier
 
 PAGE = Path(__file__).parent / "page"
-MAX_BYTES = 1_000_000  # bytes of a drawing; the page sends a few thousand
+MAX_BYTES = 1_000_000  # of a drawing; the page sends a few thousand
+MAX_PIXELS = 1_000_000  # of a drawing; the page sends 280 x 280
 
 
 def serve(model: str, port: int, *, open_browser: bool) -> None:
@@ -50,7 +51,7 @@ def make_app(classify: Classifier) -> FastAPI:
     @app.post("/predict")
     def predict(drawing: Annotated[bytes, Depends(_read_drawing)]) -> dict[str, Any]:
         try:
-            seen = pictures.read(drawing).seen
+            seen = pictures.read(drawing, MAX_PIXELS).seen
         except UserError as error:
             raise HTTPException(422, f"The drawing {error}.") from error
         (probabilities,) = classify(seen[np.newaxis])

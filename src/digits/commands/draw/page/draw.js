@@ -170,7 +170,10 @@ function show({ detail, probabilities, seen }) {
   const percent = (digit) => toPercent(probabilities[digit]);
   const strong = document.createElement("strong");
   strong.textContent = best;
-  const rest = ` with ${percent(best)}, then ${second} (${percent(second)}) and ${third} (${percent(third)})`;
+  const rest =
+    probabilities[best] > 0.9995
+      ? " with more than 99.9\u00a0%"
+      : ` with ${percent(best)}, then ${second} (${percent(second)}) and ${third} (${percent(third)})`;
   showText(answer, strong, rest);
   showBars(probabilities);
   showSeen(seen);

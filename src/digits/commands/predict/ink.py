@@ -1,0 +1,200 @@
+"""Find the digit in a picture: ink is told from paper, and the digit from dirt and from what surrounds the page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from digits.common.errors import UserError
+
+Grey = NDArray[np.float32]  # (height, width), 0 is black and 1 white
+Mask = NDArray[np.bool_]  # (height, width)
+Box = tuple[slice, ...]  # rows and columns
+Values = NDArray[np.floating[Any]]  # (pixels,)
+
+FIT_SIDE = 56  # pixels; light and shades are estimated on a smaller picture, which saves time and reduces noise
+WIDEST_STROKE = 0.25  # of the longer side; what is narrower may be ink
+CONTRAST = 0.08  # the least difference between ink and paper; black and white differ by 1
+OVERLAP = 0.1  # the most variance within ink and paper, in squared differences; noise divided in two has 0.14
+STROKE_EDGE = 0.35  # ink of a stroke's faint parts, if they touch more than 0.5
+SPECK = 0.03  # of the largest piece's pixels; smaller pieces are dirt
+FLUSH = 0.4  # of a piece's outline; with as much of it at the end of the page, it belongs to what is beyond
+SMALL_AT_EDGE = 0.2  # of the longer side; a digit that touches the end of the page is larger
+LINE = 0.05  # of a side; ruled lines are thinner
+SECOND_DIGIT = 0.5  # of the digit's height; a piece as tall, and apart from it, is another digit
+GAP = 0.08  # of the height; a tall piece that is farther away is apart from the digit
+GAP_OF_BAR = 0.3  # of the height; a short piece, such as the bar of a 5, may be farther away
+NOTHING = "shows no digit: nothing stands out from the background"
+
+NEIGHBOURS = np.ones((3, 3), np.bool_)
+
+
+def find_digit(picture: Grey) -> tuple[Grey, Mask]:
+    """How much ink each pixel has, about 0..1, and the pixels of the digit.
+
+    What surrounds the page (a strip of table, a dark corner, the foot of another digit, a ruled line) is left out, and
+    the rest looked at again, since the two shades were estimated over it, too.
+
+    Raises:
+        UserError: there is no digit, or there are several.
+    """
+    page = np.ones(picture.shape, np.bool_)
+    for _ in range(4):
+        ink = _find_ink(picture, page)
+        pieces = _pieces(ink, page)
+        surroundings = _surroundings(pieces, page)
+        if not surroundings:
+            break
+        margin = max(2, max(page.shape) // 90)
+        page = page & ~ndimage.binary_dilation(np.any(surroundings, axis=0), NEIGHBOURS, margin)
+    return ink, _one_digit(pieces)
+
+
+def extent(piece: Mask) -> Box:
+    """The bounding box."""
+    (box,) = ndimage.find_objects(piece.astype(np.int8))
+    return tuple(box)
+
+
+def _find_ink(picture: Grey, page: Mask) -> Grey:
+    """0 is paper, 1 is ink. The end of the page is mostly paper, which tells dark ink from light."""
+    light, contrast = _light_and_contrast(picture, page)
+    ink = (picture - light) / contrast
+    rim = page & ~ndimage.binary_erosion(page, NEIGHBOURS, max(1, max(page.shape) // 100))
+    if np.clip(ink[rim], 0, 1).mean() > 0.5:
+        ink = 1 - ink
+    return np.asarray(ndimage.gaussian_filter(ink, max(0.5, max(page.shape) / 280)), np.float32)
+
+
+def _light_and_contrast(picture: Grey, page: Mask) -> tuple[Grey, float]:
+    """One shade at each pixel, and the difference between it and the other.
+
+    Light changes slowly across a page, so each shade is a quadratic surface, or a constant, and their difference is the
+    same everywhere. Of several guesses of where the ink is, the one that divides the pixels best is kept.
+    """
+    height, width = picture.shape
+    scale = max(1, max(picture.shape) / FIT_SIDE)
+    size = max(8, round(width / scale)), max(8, round(height / scale))
+    small, share = (
+        np.asarray(Image.fromarray(full).resize(size, Image.Resampling.BOX))
+        for full in (picture, page.astype(np.float32))
+    )
+    known = share > 0.99
+    small = ndimage.gaussian_filter(small, 0.5)
+    values, terms = small[known].astype(np.float64), _terms(small.shape)[known]
+    uneven = values - terms @ np.linalg.lstsq(terms, values, rcond=None)[0]
+    side = max(3, round(WIDEST_STROKE * max(small.shape)))
+    filled = np.where(known, small, np.median(values))
+    without_dark = ndimage.minimum_filter(ndimage.maximum_filter(filled, side), side)[known]
+    without_light = ndimage.maximum_filter(ndimage.minimum_filter(filled, side), side)[known]
+    best, overlap = None, OVERLAP
+    for guess in (values, uneven, values - without_dark, values - without_light):
+        for count in (1, 6):  # a constant; a surface
+            light, contrast, error = _divide(values, terms[:, :count], guess > (guess.min() + guess.max()) / 2)
+            is_better = abs(contrast) >= CONTRAST and error < overlap * contrast**2 and error < uneven.var()
+            if is_better:
+                best, overlap = (light, contrast), error / contrast**2
+    if not best:
+        raise UserError(NOTHING)
+    light, contrast = best
+    return (_terms(picture.shape)[..., : light.size] @ light).astype(np.float32), contrast
+
+
+def _terms(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """The six terms of a quadratic surface at each pixel; the constant is the first."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in shape), indexing="ij")
+    return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+
+
+def _divide(values: Values, terms: NDArray[np.float64], is_other: Mask) -> tuple[Values, float, float]:
+    """Light, contrast and mean squared error of two shades, from a guess of which pixels have the other one.
+
+    As in Ridler and Calvard, "Picture Thresholding Using an Iterative Selection Method", IEEE Transactions on Systems,
+    Man, and Cybernetics, 1978: estimate the shades, divide the pixels half-way between them, and repeat.
+    """
+    for _ in range(8):
+        solution, *_ = np.linalg.lstsq(np.column_stack([terms, is_other]), values, rcond=None)
+        light, contrast = solution[:-1], float(solution[-1])
+        difference = values - terms @ light
+        error = float(np.minimum(difference**2, (difference - contrast) ** 2).mean())
+        divided = difference * np.sign(contrast) > abs(contrast) / 2
+        if (divided == is_other).all():
+            break
+        is_other = divided
+    return light, contrast, error
+
+
+def _pieces(ink: Grey, page: Mask) -> list[Mask]:
+    """The connected pieces of ink, but for specks; the largest is the first."""
+    mask = ndimage.binary_propagation((ink > 0.5) & page, NEIGHBOURS, (ink > STROKE_EDGE) & page)
+    labels, count = ndimage.label(mask, NEIGHBOURS)
+    if not count:
+        raise UserError(NOTHING)
+    areas = ndimage.sum_labels(mask, labels, range(1, count + 1))
+    order = np.argsort(-areas, kind="stable")
+    return [labels == 1 + label for label in order if areas[label] >= SPECK * areas.max()]
+
+
+def _surroundings(pieces: Sequence[Mask], page: Mask) -> list[Mask]:
+    """The pieces, or parts of them, that touch the end of the page and are not the digit."""
+    rim = page & ~ndimage.binary_erosion(page, NEIGHBOURS)
+    touching = [piece for piece in pieces if (piece & rim).any()]
+    side = max(page.shape)
+    inner = max((piece.sum() for piece in pieces if not (piece & rim).any() and _size(piece) > 0.15 * side), default=0)
+    found = []
+    for piece in touching:
+        outline = piece & ~ndimage.binary_erosion(piece)
+        is_flush = (piece & rim).sum() > FLUSH * outline.sum() and (inner or piece.mean() < 0.25)
+        is_line = inner and piece.sum() < 0.6 * LINE * side * _size(piece)
+        if is_flush or is_line or piece.sum() < inner / 2 or _size(piece) < SMALL_AT_EDGE * side:
+            found.append(piece)
+        elif (line := _ruled_line(piece)).any():
+            found.append(line)
+    return found
+
+
+def _ruled_line(piece: Mask) -> Mask:
+    """The part of a piece that is a straight line from one side of the picture to the other."""
+    for axis in (0, 1):
+        thickness = piece.sum(axis)
+        is_thin = (thickness > 0) & (thickness < LINE * piece.shape[axis])
+        if thickness[0] and thickness[-1] and thickness.astype(bool).mean() > 0.95 and is_thin.mean() > 0.5:
+            along, across = np.arange(piece.shape[1 - axis]), np.expand_dims(np.arange(piece.shape[axis]), 1 - axis)
+            middle = (piece * across).sum(axis)[is_thin] / thickness[is_thin]
+            slope, start = np.polyfit(along[is_thin], middle, 1)
+            distance = np.abs(across - np.expand_dims(start + slope * along, axis))
+            return np.asarray(piece & (distance <= 1 + np.median(thickness[is_thin]) / 2))
+    return np.zeros_like(piece)
+
+
+def _one_digit(pieces: Sequence[Mask]) -> Mask:
+    """The largest piece, with those near it: strokes need not touch, and a pen may skip."""
+    digit, *rest = pieces
+    while near := [piece for piece in rest if _is_near(extent(piece), extent(digit))]:
+        digit = np.any([digit, *near], axis=0)
+        rest = [piece for piece in rest if not (piece & digit).any()]
+    others = sum(_height(extent(piece)) >= SECOND_DIGIT * _height(extent(digit)) for piece in rest)
+    if others:
+        raise UserError(f"shows {1 + others} digits; keep one of them")
+    if sum(piece.sum() for piece in rest) > digit.sum():
+        raise UserError(NOTHING)
+    return digit
+
+
+def _is_near(one: Box, other: Box) -> bool:
+    """Numbers are written from left to right, so pieces above one another are rather a torn stroke."""
+    low, high = sorted((_height(one), _height(other)))
+    below, beside = (max(a.start, b.start) - min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
+    share = GAP if low >= SECOND_DIGIT * high else GAP_OF_BAR
+    return bool(beside <= max(1, share * high) and below <= max(1, share * (high + low)))
+
+
+def _height(box: Box) -> int:
+    return int(box[0].stop - box[0].start)
+
+
+def _size(piece: Mask) -> int:
+    return int(max(side.stop - side.start for side in extent(piece)))
