@@ -116,7 +116,8 @@ def _divide(values: Values, terms: NDArray[np.float64], is_other: Mask) -> tuple
     Man, and Cybernetics, 1978: estimate the shades, divide the pixels half-way between them, and repeat.
     """
     for _ in range(8):
-        solution, *_ = np.linalg.lstsq(np.column_stack([terms, is_other]), values, rcond=None)
+        columns = np.column_stack([terms, is_other])
+        solution, *_ = np.linalg.lstsq(columns.T @ columns, columns.T @ values, rcond=None)  # few, so the fit is fast
         light, contrast = solution[:-1], float(solution[-1])
         difference = values - terms @ light
         error = float(np.minimum(difference**2, (difference - contrast) ** 2).mean())
