@@ -93,7 +93,7 @@ def _light_and_contrast(picture: Grey, page: Mask) -> tuple[Grey, float]:
     best, overlap = None, OVERLAP
     for guess in (values, uneven, values - without_dark, values - without_light):
         for count in (1, 6):  # a constant; a surface
-            light, contrast, error = _divide(values, terms[:, :count], guess > (guess.min() + guess.max()) / 2)
+            light, contrast, error = _fit(values, terms[:, :count], guess > (guess.min() + guess.max()) / 2)
             is_better = abs(contrast) >= CONTRAST and error < overlap * contrast**2 and error < uneven.var()
             if is_better:
                 best, overlap = (light, contrast), error / contrast**2
@@ -109,23 +109,17 @@ def _terms(shape: tuple[int, ...]) -> NDArray[np.float64]:
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
 
 
-def _divide(values: Values, terms: NDArray[np.float64], is_other: Mask) -> tuple[Values, float, float]:
-    """Light, contrast and mean squared error of two shades, from a guess of which pixels have the other one.
+def _fit(values: Values, terms: NDArray[np.float64], is_other: Mask) -> tuple[Values, float, float]:
+    """Light, contrast and mean squared error of two shades, by least squares, from a guess of where the other one is.
 
-    As in Ridler and Calvard, "Picture Thresholding Using an Iterative Selection Method", IEEE Transactions on Systems,
-    Man, and Cybernetics, 1978: estimate the shades, divide the pixels half-way between them, and repeat.
+    The error is that of the nearer shade. This is one step of Ridler and Calvard, "Picture Thresholding Using an
+    Iterative Selection Method", IEEE Transactions on Systems, Man, and Cybernetics, 1978, in uneven light.
     """
-    for _ in range(8):
-        columns = np.column_stack([terms, is_other])
-        solution, *_ = np.linalg.lstsq(columns.T @ columns, columns.T @ values, rcond=None)  # few, so the fit is fast
-        light, contrast = solution[:-1], float(solution[-1])
-        difference = values - terms @ light
-        error = float(np.minimum(difference**2, (difference - contrast) ** 2).mean())
-        divided = difference * np.sign(contrast) > abs(contrast) / 2
-        if (divided == is_other).all():
-            break
-        is_other = divided
-    return light, contrast, error
+    columns = np.column_stack([terms, is_other])
+    solution, *_ = np.linalg.lstsq(columns.T @ columns, columns.T @ values, rcond=None)  # few, so the fit is fast
+    light, contrast = solution[:-1], float(solution[-1])
+    difference = values - terms @ light
+    return light, contrast, float(np.minimum(difference**2, (difference - contrast) ** 2).mean())
 
 
 def _pieces(ink: Grey, page: Mask) -> list[Mask]:
