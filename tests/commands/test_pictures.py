@@ -297,7 +297,7 @@ def test_speck_is_no_digit(size: tuple[int, int]) -> None:
         pictures.read(saved(drawing([(100, 100), (end, end)], size=size, width=size[0] // 50)))
 
 
-@pytest.mark.parametrize("offset", [(100, 0), (0, 160)], ids=["beside", "below"])
+@pytest.mark.parametrize("offset", [(110, 0), (0, 160)], ids=["beside", "below"])
 @pytest.mark.parametrize("count", [2, 3])
 def test_several_digits_are_refused(offset: tuple[int, int], count: int) -> None:
     strokes = [[(x + number * offset[0], y + number * offset[1]) for x, y in SEVEN] for number in range(count)]

@@ -1,6 +1,7 @@
 """Find the digit in a picture: ink is told from paper, and the digit from dirt and from what surrounds the page."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ SMALL_AT_EDGE = 0.2  # of the longer side; a digit that touches the end of the p
 LINE = 0.05  # of a side; ruled lines are thinner
 SECOND_DIGIT = 0.5  # of the digit's height; a piece as tall, and apart from it, is another digit
 GAP = 0.08  # of the height; a tall piece that is farther away is apart from the digit
-GAP_OF_BAR = 0.3  # of the height; a short piece, such as the bar of a 5, may be farther away
+GAP_OF_BAR = 0.3  # of the height; a short piece above or below, such as the bar of a 5, may be farther away
 NOTHING = "shows no digit: nothing stands out from the background"
 
 NEIGHBOURS = np.ones((3, 3), np.bool_)
@@ -142,7 +143,8 @@ def _surroundings(pieces: Sequence[Mask], page: Mask) -> list[Mask]:
     found = []
     for piece in touching:
         outline = piece & ~ndimage.binary_erosion(piece)
-        is_flush = (piece & rim).sum() > FLUSH * outline.sum() and (inner or piece.mean() < 0.25)
+        is_across = any(end.stop - end.start == whole for end, whole in zip(extent(piece), page.shape, strict=True))
+        is_flush = (piece & rim).sum() > FLUSH * outline.sum() and (inner or not is_across or piece.mean() < 0.25)
         is_line = inner and piece.sum() < 0.6 * LINE * side * _size(piece)
         if is_flush or is_line or piece.sum() < inner / 2 or _size(piece) < SMALL_AT_EDGE * side:
             found.append(piece)
@@ -166,25 +168,31 @@ def _ruled_line(piece: Mask) -> Mask:
 
 
 def _one_digit(pieces: Sequence[Mask]) -> Mask:
-    """The largest piece, with those near it: strokes need not touch, and a pen may skip."""
-    digit, *rest = pieces
-    while near := [piece for piece in rest if _is_near(extent(piece), extent(digit))]:
-        digit = np.any([digit, *near], axis=0)
-        rest = [piece for piece in rest if not (piece & digit).any()]
-    others = sum(_height(extent(piece)) >= SECOND_DIGIT * _height(extent(digit)) for piece in rest)
-    if others:
-        raise UserError(f"shows {1 + others} digits; keep one of them")
-    if sum(piece.sum() for piece in rest) > digit.sum():
+    """The largest group of pieces; another one is dirt, unless it is nearly as tall."""
+    digit, *others = sorted(_grouped([(piece, extent(piece)) for piece in pieces]), key=lambda group: -group[0].sum())
+    second = sum(_height(box) >= SECOND_DIGIT * _height(digit[1]) for _, box in others)
+    if second:
+        raise UserError(f"shows {1 + second} digits; keep one of them")
+    if sum(dirt.sum() for dirt, _ in others) > digit[0].sum():
         raise UserError(NOTHING)
-    return digit
+    return digit[0]
+
+
+def _grouped(pieces: list[tuple[Mask, Box]]) -> list[tuple[Mask, Box]]:
+    """Pieces that are near each other as one: strokes need not touch, and a pen may skip."""
+    for (i, (one, its_box)), (j, (other, other_box)) in combinations(enumerate(pieces), 2):
+        if _is_near(its_box, other_box):
+            both = one | other
+            return _grouped([(both, extent(both)), *(piece for k, piece in enumerate(pieces) if k not in (i, j))])
+    return pieces
 
 
 def _is_near(one: Box, other: Box) -> bool:
-    """Numbers are written from left to right, so pieces above one another are rather a torn stroke."""
+    """Numbers are written from left to right, so pieces above one another are rather one torn digit."""
     low, high = sorted((_height(one), _height(other)))
     below, beside = (max(a.start, b.start) - min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
     share = GAP if low >= SECOND_DIGIT * high else GAP_OF_BAR
-    return bool(beside <= max(1, share * high) and below <= max(1, share * (high + low)))
+    return bool(beside <= max(1, GAP * high) and below <= max(1, share * (high + low)))
 
 
 def _height(box: Box) -> int:

@@ -20,7 +20,7 @@ from digits.common.types import IMAGE_SIDE, Pixels
 MAX_PIXELS = 100_000_000  # 10,000 x 10,000; decoding takes four bytes for each
 BOX = 20  # pixels; of the digit's longer side, as in MNIST
 SMALLEST = 8  # pixels; of a picture's sides, and of a digit's longer side
-SMALLEST_SHARE = 0.05  # of the picture's longer side; a smaller digit is dirt
+SMALLEST_SHARE = 0.06  # of the picture's longer side; a smaller digit is dirt
 WORKING_SIDE = 280  # pixels; larger pictures are made smaller first, which saves time and reduces noise
 FAINTEST = 0.15  # ink; less is paper
 STROKE = 2.0  # pixels of the box; thinner strokes are widened to what is usual in MNIST
