@@ -17,7 +17,7 @@ from digits.commands.predict.ink import Grey
 from digits.common.errors import UserError
 from digits.common.types import IMAGE_SIDE, Pixels
 
-MAX_PIXELS = 100_000_000  # 10,000 x 10,000; decoding takes four bytes for each
+MAX_PIXELS = 100_000_000  # 10,000 x 10,000; they take up to 1.2 GB of memory
 BOX = 20  # pixels; of the digit's longer side, as in MNIST
 SMALLEST = 8  # pixels; of a picture's sides, and of a digit's longer side
 SMALLEST_SHARE = 0.06  # of the picture's longer side; a smaller digit is dirt
