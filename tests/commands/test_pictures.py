@@ -205,7 +205,7 @@ def test_pieces_of_one_digit_stay_together() -> None:
 
 
 @pytest.mark.parametrize(("gap", "is_part"), [(10, True), (90, False)])
-def test_what_is_near_belongs_to_the_digit(gap: int, seven: Pixels, *, is_part: bool) -> None:
+def test_near_piece_belongs_to_the_digit(gap: int, seven: Pixels, *, is_part: bool) -> None:
     """A bar below the 7: of a stroke that is torn, or dirt."""
     picture = drawing(size=(200, 300))
     ImageDraw.Draw(picture).rectangle((80, 160 + gap, 120, 170 + gap), fill=0)

@@ -1,4 +1,4 @@
-"""Find the digit in a picture: ink is told from paper, and the digit from dirt and from what surrounds the page."""
+"""Find the digit in a picture: tell ink from paper, and the digit from dirt and from the surroundings of the page."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -17,12 +17,13 @@ Box = tuple[slice, ...]  # rows and columns
 Values = NDArray[np.floating[Any]]  # (pixels,)
 
 FIT_SIDE = 56  # pixels; light and shades are estimated on a smaller picture, which saves time and reduces noise
-WIDEST_STROKE = 0.25  # of the longer side; what is narrower may be ink
+FEWEST = 20  # pixels of the smaller picture; fewer show nothing
+WIDEST_STROKE = 0.25  # of the longer side; narrower shapes may be ink
 CONTRAST = 0.08  # the least difference between ink and paper; black and white differ by 1
 OVERLAP = 0.1  # the most variance within ink and paper, in squared differences; noise divided in two has 0.14
 STROKE_EDGE = 0.35  # ink of a stroke's faint parts, if they touch more than 0.5
 SPECK = 0.03  # of the largest piece's pixels; smaller pieces are dirt
-FLUSH = 0.4  # of a piece's outline; with as much of it at the end of the page, it belongs to what is beyond
+FLUSH = 0.4  # of a piece's outline; with as much of it along the end of the page, it is no digit
 SMALL_AT_EDGE = 0.2  # of the longer side; a digit that touches the end of the page is larger
 LINE = 0.05  # of a side; ruled lines are thinner
 SECOND_DIGIT = 0.5  # of the digit's height; a piece as tall, and apart from it, is another digit
@@ -36,8 +37,8 @@ NEIGHBOURS = np.ones((3, 3), np.bool_)
 def find_digit(picture: Grey) -> tuple[Grey, Mask]:
     """How much ink each pixel has, about 0..1, and the pixels of the digit.
 
-    What surrounds the page (a strip of table, a dark corner, the foot of another digit, a ruled line) is left out, and
-    the rest looked at again, since the two shades were estimated over it, too.
+    Surroundings of the page (a strip of table, a dark corner, the foot of another digit, a ruled line) are left out.
+    The rest is then looked at again, because the surroundings have shades of their own.
 
     Raises:
         UserError: there is no digit, or there are several.
@@ -86,17 +87,14 @@ def _light_and_contrast(picture: Grey, page: Mask) -> tuple[Grey, float]:
     known = share > 0.99
     small = ndimage.gaussian_filter(small, 0.5)
     values, terms = small[known].astype(np.float64), _terms(small.shape)[known]
+    if values.size < FEWEST:
+        raise UserError(NOTHING)
     uneven = values - terms @ np.linalg.lstsq(terms, values, rcond=None)[0]
-    side = max(3, round(WIDEST_STROKE * max(small.shape)))
-    filled = np.where(known, small, np.median(values))
-    without_dark = ndimage.minimum_filter(ndimage.maximum_filter(filled, side), side)[known]
-    without_light = ndimage.maximum_filter(ndimage.minimum_filter(filled, side), side)[known]
     best, overlap = None, OVERLAP
-    for guess in (values, uneven, values - without_dark, values - without_light):
+    for guess in (values, uneven, *_without_paper(small, known)):
         for count in (1, 6):  # a constant; a surface
             light, contrast, error = _fit(values, terms[:, :count], guess > (guess.min() + guess.max()) / 2)
-            is_better = abs(contrast) >= CONTRAST and error < overlap * contrast**2 and error < uneven.var()
-            if is_better:
+            if abs(contrast) >= CONTRAST and error < overlap * contrast**2 and error < uneven.var():
                 best, overlap = (light, contrast), error / contrast**2
     if not best:
         raise UserError(NOTHING)
@@ -108,6 +106,15 @@ def _terms(shape: tuple[int, ...]) -> NDArray[np.float64]:
     """The six terms of a quadratic surface at each pixel; the constant is the first."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in shape), indexing="ij")
     return np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1)
+
+
+def _without_paper(picture: Grey, known: Mask) -> list[Values]:
+    """How far pixels are from the light, and from the dark, that is within a stroke's width: closing and opening."""
+    side = max(3, round(WIDEST_STROKE * max(picture.shape)))
+    filled = np.where(known, picture, np.median(picture[known]))
+    closed = ndimage.minimum_filter(ndimage.maximum_filter(filled, side), side)
+    opened = ndimage.maximum_filter(ndimage.minimum_filter(filled, side), side)
+    return [(filled - paper)[known] for paper in (closed, opened)]
 
 
 def _fit(values: Values, terms: NDArray[np.float64], is_other: Mask) -> tuple[Values, float, float]:
