@@ -86,8 +86,9 @@ bench-growth: dev ## log 1,000 runs and sweep over 1,000 configurations that do 
 bench-accuracy: dev ## compare the accuracy with the tutorial's own code over five runs
 	@PYTHONPATH=src $(BIN)/python benchmarks/accuracy.py
 
+# One worker, so that the seconds of training can be compared.
 picture: dev ## take docs/compare-runs.png, in a clone without other runs, with Chromium; takes five minutes
-	@$(BIN)/digits sweep -S train.recipe=tutorial,mlp,cnn_fast
+	@$(BIN)/digits sweep -S train.recipe=tutorial,mlp,cnn_fast --workers 1
 	@PYTHONPATH=src:tests $(BIN)/python docs/compare_runs.py
 
 leaderboard: setup ## compare all recipes over five seeds, or SEEDS=..., in reports/leaderboard/; takes hours, and resumes
