@@ -92,11 +92,11 @@ def test_digit_may_fill_its_picture(mnist: Pixels, margin: float, *, is_light: b
 @pytest.mark.parametrize("edge", ["", *EDGES])
 def test_photos_show_the_digit_that_they_were_made_of(mnist: Pixels, edge: str) -> None:
     likenesses = list[float]()
-    for number, image in enumerate(mnist[:40]):
+    for number, image in enumerate(mnist[:25]):
         with suppress(UserError):
             photo = make_photo(image, np.random.default_rng([number, len(edge)]), edge)
             likenesses.append(likeness(seen(photo), image))
-    assert len(likenesses) >= 38
+    assert len(likenesses) >= 23
     assert np.median(likenesses) > 0.85
     assert np.quantile(likenesses, 0.05) > 0.4
 
@@ -105,13 +105,13 @@ def test_photos_show_the_digit_that_they_were_made_of(mnist: Pixels, edge: str) 
 @pytest.mark.parametrize("edge", ["", *EDGES])
 def test_photos_without_a_digit_are_refused(edge: str) -> None:
     refused = 0
-    for number in range(40):
+    for number in range(25):
         blank = make_photo(np.zeros((28, 28), np.uint8), np.random.default_rng([number, len(edge)]), edge)
         with suppress(UserError):
             pictures.read(blank)
             continue
         refused += 1
-    assert refused >= 39
+    assert refused >= 24
 
 
 def test_light_ink_on_dark_is_the_same(seven: Pixels) -> None:

@@ -100,6 +100,9 @@ class Machine:
 
     def dvc(self, command: str = "repro") -> str:
         """Run `dvc repro`, or another command of DVC, which must succeed; standard error."""
+        lock = self.tree / ".dvc/tmp/rwlock"
+        if lock.exists() and not lock.read_text():  # DVC was killed while it wrote its lock, and asks for its removal
+            lock.unlink()
         with self.start(command) as process:
             _, errors = process.communicate()
         assert process.returncode == 0, errors

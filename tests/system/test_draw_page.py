@@ -56,11 +56,11 @@ class Page:
         pytest.fail(f"The answer should start with {start!r}: {self.answer}")
 
     def settled(self) -> str:
-        """The answer once it has not changed for half a second."""
+        """The answer once it has not changed for a quarter of a second."""
         last = ""
         while last != self.answer or last == "Draw one digit.":
             last = self.answer
-            time.sleep(0.5)
+            time.sleep(0.25)
         return last
 
     def draw(self, *strokes: Stroke, kind: str = interaction.POINTER_MOUSE) -> None:
