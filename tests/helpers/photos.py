@@ -12,9 +12,11 @@ from PIL import Image
 from scipy import ndimage
 
 from digits.common.types import Pixels
+from helpers.sandbox import ROOT
 
 Picture = NDArray[np.float64]  # (height, width), 0..255
 
+CASES = ROOT / "tests/commands/cases"  # pictures that were misread or refused once
 MARGINS = (0, 0.03, 0.1, 0.2, 0.4, 0.8, 1.2)  # of the digit's longer side
 EDGES = ("strip", "corner", "foot", "line")  # what else a picture may show, at its edge
 

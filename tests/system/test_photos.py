@@ -12,12 +12,10 @@ from digits.commands.predict import models, pictures
 from digits.common.errors import UserError
 from digits.data import idx
 from helpers.mlflow_runs import forget_store
-from helpers.photos import EDGES, make_crop, make_photo
-from helpers.sandbox import ROOT, Sandbox
+from helpers.photos import CASES, EDGES, make_crop, make_photo
+from helpers.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cnn")]
-
-CASES = ROOT / "tests/commands/cases"
 
 
 def answers_of(cnn: Sandbox, files: Sequence[Path]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Find the digit in a picture: tell ink from paper, and the digit from dirt and from the surroundings of the page."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +17,7 @@ Mask = NDArray[np.bool_]  # (height, width)
 Box = tuple[slice, ...]  # rows and columns
 Values = NDArray[np.floating[Any]]  # (pixels,)
 
+WORKING_SIDE = 280  # pixels; larger pictures are made smaller first, which saves time and reduces noise
 FIT_SIDE = 56  # pixels; light and shades are estimated on a smaller picture, which saves time and reduces noise
 FEWEST = 20  # pixels of the smaller picture; fewer show nothing
 WIDEST_STROKE = 0.25  # of the longer side; narrower shapes may be ink
@@ -24,6 +26,7 @@ OVERLAP = 0.1  # the most variance within ink and paper, in squared differences;
 STROKE_EDGE = 0.35  # ink of a stroke's faint parts, if they touch more than 0.5
 SPECK = 0.03  # of the largest piece's pixels; smaller pieces are dirt
 FLUSH = 0.4  # of a piece's outline; with as much of it along the end of the page, it is no digit
+INNER = 0.15  # of the longer side; a piece as large inside the page may be the digit
 SMALL_AT_EDGE = 0.2  # of the longer side; a digit that touches the end of the page is larger
 LINE = 0.05  # of a side; ruled lines are thinner
 SECOND_DIGIT = 0.5  # of the digit's height; a piece as tall, and apart from it, is another digit
@@ -32,6 +35,29 @@ GAP_OF_BAR = 0.3  # of the height; a short piece above or below, such as the bar
 NOTHING = "shows no digit: nothing stands out from the background"
 
 NEIGHBOURS = np.ones((3, 3), np.bool_)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Connected ink, or several pieces as one."""
+
+    mask: Mask
+    box: Box
+
+    @property
+    def area(self) -> int:
+        """In pixels."""
+        return int(self.mask.sum())
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return int(self.box[0].stop - self.box[0].start)
+
+    @property
+    def size(self) -> int:
+        """The longer side of the box."""
+        return int(max(side.stop - side.start for side in self.box))
 
 
 def find_digit(picture: Grey) -> tuple[Grey, Mask]:
@@ -55,9 +81,9 @@ def find_digit(picture: Grey) -> tuple[Grey, Mask]:
     return ink, _one_digit(pieces)
 
 
-def extent(piece: Mask) -> Box:
+def extent(mask: Mask) -> Box:
     """The bounding box."""
-    (box,) = ndimage.find_objects(piece.astype(np.int8))
+    (box,) = ndimage.find_objects(mask.astype(np.int8))
     return tuple(box)
 
 
@@ -68,7 +94,7 @@ def _find_ink(picture: Grey, page: Mask) -> Grey:
     rim = page & ~ndimage.binary_erosion(page, NEIGHBOURS, max(1, max(page.shape) // 100))
     if np.clip(ink[rim], 0, 1).mean() > 0.5:
         ink = 1 - ink
-    return np.asarray(ndimage.gaussian_filter(ink, max(0.5, max(page.shape) / 280)), np.float32)
+    return np.asarray(ndimage.gaussian_filter(ink, max(0.5, max(page.shape) / WORKING_SIDE)), np.float32)
 
 
 def _light_and_contrast(picture: Grey, page: Mask) -> tuple[Grey, float]:
@@ -89,7 +115,7 @@ def _light_and_contrast(picture: Grey, page: Mask) -> tuple[Grey, float]:
     values, terms = small[known].astype(np.float64), _terms(small.shape)[known]
     if values.size < FEWEST:
         raise UserError(NOTHING)
-    uneven = values - terms @ np.linalg.lstsq(terms, values, rcond=None)[0]
+    uneven = values - terms @ _solve(terms, values)
     best, overlap = None, OVERLAP
     for guess in (values, uneven, *_without_paper(small, known)):
         for count in (1, 6):  # a constant; a surface
@@ -123,39 +149,48 @@ def _fit(values: Values, terms: NDArray[np.float64], is_other: Mask) -> tuple[Va
     The error is that of the nearer shade. This is one step of Ridler and Calvard, "Picture Thresholding Using an
     Iterative Selection Method", IEEE Transactions on Systems, Man, and Cybernetics, 1978, in uneven light.
     """
-    columns = np.column_stack([terms, is_other])
-    solution, *_ = np.linalg.lstsq(columns.T @ columns, columns.T @ values, rcond=None)  # few, so the fit is fast
+    solution = _solve(np.column_stack([terms, is_other]), values)
     light, contrast = solution[:-1], float(solution[-1])
     difference = values - terms @ light
     return light, contrast, float(np.minimum(difference**2, (difference - contrast) ** 2).mean())
 
 
-def _pieces(ink: Grey, page: Mask) -> list[Mask]:
+def _solve(columns: NDArray[np.float64], values: Values) -> Values:
+    """Least squares, by the normal equations: the columns are few, so this is fast."""
+    solution, *_ = np.linalg.lstsq(columns.T @ columns, columns.T @ values, rcond=None)
+    return solution
+
+
+def _pieces(ink: Grey, page: Mask) -> list[Piece]:
     """The connected pieces of ink, but for specks; the largest is the first."""
     mask = ndimage.binary_propagation((ink > 0.5) & page, NEIGHBOURS, (ink > STROKE_EDGE) & page)
     labels, count = ndimage.label(mask, NEIGHBOURS)
     if not count:
         raise UserError(NOTHING)
+    boxes = ndimage.find_objects(labels)
     areas = ndimage.sum_labels(mask, labels, range(1, count + 1))
     order = np.argsort(-areas, kind="stable")
-    return [labels == 1 + label for label in order if areas[label] >= SPECK * areas.max()]
+    return [Piece(labels == 1 + i, boxes[i]) for i in order if areas[i] >= SPECK * areas.max()]
 
 
-def _surroundings(pieces: Sequence[Mask], page: Mask) -> list[Mask]:
+def _surroundings(pieces: Sequence[Piece], page: Mask) -> list[Mask]:
     """The pieces, or parts of them, that touch the end of the page and are not the digit."""
     rim = page & ~ndimage.binary_erosion(page, NEIGHBOURS)
-    touching = [piece for piece in pieces if (piece & rim).any()]
     side = max(page.shape)
-    inner = max((piece.sum() for piece in pieces if not (piece & rim).any() and _size(piece) > 0.15 * side), default=0)
+    contacts = [int((piece.mask & rim).sum()) for piece in pieces]
+    inside = [piece for piece, contact in zip(pieces, contacts, strict=True) if not contact]
+    inner = max((piece.area for piece in inside if piece.size > INNER * side), default=0)
     found = []
-    for piece in touching:
-        outline = piece & ~ndimage.binary_erosion(piece)
-        is_across = any(end.stop - end.start == whole for end, whole in zip(extent(piece), page.shape, strict=True))
-        is_flush = (piece & rim).sum() > FLUSH * outline.sum() and (inner or not is_across or piece.mean() < 0.25)
-        is_line = inner and piece.sum() < 0.6 * LINE * side * _size(piece)
-        if is_flush or is_line or piece.sum() < inner / 2 or _size(piece) < SMALL_AT_EDGE * side:
-            found.append(piece)
-        elif (line := _ruled_line(piece)).any():
+    for piece, contact in zip(pieces, contacts, strict=True):
+        if not contact:
+            continue
+        outline = piece.mask & ~ndimage.binary_erosion(piece.mask)
+        is_across = any(end.stop - end.start == whole for end, whole in zip(piece.box, page.shape, strict=True))
+        is_flush = contact > FLUSH * outline.sum() and (inner or not is_across or piece.mask.mean() < 0.25)
+        is_line = inner and piece.area < 0.6 * LINE * side * piece.size
+        if is_flush or is_line or piece.area < inner / 2 or piece.size < SMALL_AT_EDGE * side:
+            found.append(piece.mask)
+        elif (line := _ruled_line(piece.mask)).any():
             found.append(line)
     return found
 
@@ -174,37 +209,30 @@ def _ruled_line(piece: Mask) -> Mask:
     return np.zeros_like(piece)
 
 
-def _one_digit(pieces: Sequence[Mask]) -> Mask:
+def _one_digit(pieces: list[Piece]) -> Mask:
     """The largest group of pieces; another one is dirt, unless it is nearly as tall."""
-    digit, *others = sorted(_grouped([(piece, extent(piece)) for piece in pieces]), key=lambda group: -group[0].sum())
-    second = sum(_height(box) >= SECOND_DIGIT * _height(digit[1]) for _, box in others)
+    digit, *others = sorted(_grouped(pieces), key=lambda group: -group.area)
+    second = sum(other.height >= SECOND_DIGIT * digit.height for other in others)
     if second:
         raise UserError(f"shows {1 + second} digits; keep one of them")
-    if sum(dirt.sum() for dirt, _ in others) > digit[0].sum():
+    if sum(dirt.area for dirt in others) > digit.area:
         raise UserError(NOTHING)
-    return digit[0]
+    return digit.mask
 
 
-def _grouped(pieces: list[tuple[Mask, Box]]) -> list[tuple[Mask, Box]]:
+def _grouped(pieces: list[Piece]) -> list[Piece]:
     """Pieces that are near each other as one: strokes need not touch, and a pen may skip."""
-    for (i, (one, its_box)), (j, (other, other_box)) in combinations(enumerate(pieces), 2):
-        if _is_near(its_box, other_box):
-            both = one | other
-            return _grouped([(both, extent(both)), *(piece for k, piece in enumerate(pieces) if k not in (i, j))])
+    for one, other in combinations(pieces, 2):
+        if _is_near(one, other):
+            mask = one.mask | other.mask
+            rest = [piece for piece in pieces if piece is not one and piece is not other]
+            return _grouped([Piece(mask, extent(mask)), *rest])
     return pieces
 
 
-def _is_near(one: Box, other: Box) -> bool:
+def _is_near(one: Piece, other: Piece) -> bool:
     """Numbers are written from left to right, so pieces above one another are rather one torn digit."""
-    low, high = sorted((_height(one), _height(other)))
-    below, beside = (max(a.start, b.start) - min(a.stop, b.stop) for a, b in zip(one, other, strict=True))
+    low, high = sorted((one.height, other.height))
+    below, beside = (max(a.start, b.start) - min(a.stop, b.stop) for a, b in zip(one.box, other.box, strict=True))
     share = GAP if low >= SECOND_DIGIT * high else GAP_OF_BAR
     return bool(beside <= max(1, GAP * high) and below <= max(1, share * (high + low)))
-
-
-def _height(box: Box) -> int:
-    return int(box[0].stop - box[0].start)
-
-
-def _size(piece: Mask) -> int:
-    return int(max(side.stop - side.start for side in extent(piece)))

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from scipy import ndimage
 
 from digits.commands.predict import ink
-from digits.commands.predict.ink import Grey
+from digits.commands.predict.ink import WORKING_SIDE, Grey
 from digits.common.errors import UserError
 from digits.common.types import IMAGE_SIDE, Pixels
 
@@ -21,7 +21,6 @@ MAX_PIXELS = 100_000_000  # 10,000 x 10,000; they take up to 1.2 GB of memory
 BOX = 20  # pixels; of the digit's longer side, as in MNIST
 SMALLEST = 8  # pixels; of a picture's sides, and of a digit's longer side
 SMALLEST_SHARE = 0.06  # of the picture's longer side; a smaller digit is dirt
-WORKING_SIDE = 280  # pixels; larger pictures are made smaller first, which saves time and reduces noise
 FAINTEST = 0.15  # ink; less is paper
 STROKE = 2.0  # pixels of the box; thinner strokes are widened to what is usual in MNIST
 
