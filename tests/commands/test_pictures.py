@@ -74,7 +74,7 @@ def test_image_of_mnist_stays_as_it_is(mnist: Pixels, read_back: list[Pixels]) -
     """None is taken for two digits, broken strokes included."""
     likenesses = [likeness(read, image) for read, image in zip(read_back, mnist, strict=True)]
     assert np.median(likenesses) > 0.97
-    assert min(likenesses) > 0.4  # by a pixel off the centre
+    assert min(likenesses) > 0.5  # by a pixel off the centre
 
 
 def test_image_of_mnist_keeps_its_shades(mnist: Pixels, read_back: list[Pixels]) -> None:
@@ -102,8 +102,8 @@ def test_photos_show_the_digit_that_they_were_made_of(mnist: Pixels, edge: str) 
             photo = make_photo(image, np.random.default_rng([number, len(edge)]), edge)
             likenesses.append(likeness(seen(photo), image))
     assert len(likenesses) >= 23
-    assert np.median(likenesses) > 0.85
-    assert np.quantile(likenesses, 0.05) > 0.4
+    assert np.median(likenesses) > 0.88
+    assert np.quantile(likenesses, 0.05) > 0.5
 
 
 @pytest.mark.slow
