@@ -387,3 +387,21 @@ def test_silent_server_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
         silent.accept()[0].close()
         with pytest.raises(TimeoutError):
             silent.accept()
+
+
+@pytest.mark.usefixtures("tree")
+def test_request_without_an_answer_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may have created the run before it fell silent."""
+    create, requests = MlflowClient.create_run, []
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+        def create_in_vain(_: MlflowClient, experiment_id: str, *__: Any) -> Run:
+            requests.append(experiment_id)
+            return create(MlflowClient(address), experiment_id)
+
+        monkeypatch.setattr(MlflowClient, "create_run", create_in_vain)
+        with pytest.raises(UserError, match="Read timed out"):
+            log()
+    assert len(requests) == 1

@@ -114,6 +114,21 @@ def test_version_registered_twice_at_once_stays_once(client: MlflowClient, regis
     assert str(version.version) == "1" == champion(client)
 
 
+def test_duplicate_may_be_deleted_by_another_process_first(
+    client: MlflowClient, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = client.delete_model_version
+
+    def delete_twice(*arguments: Any) -> None:
+        delete(*arguments)
+        delete(*arguments)
+
+    run = register(0.97)
+    monkeypatch.setattr(client, "delete_model_version", delete_twice)
+    registry.unregister(client, run)
+    assert not client.search_model_versions("name = 'digits'")
+
+
 def test_version_unregistered_by_another_process_is_left(
     client: MlflowClient, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,13 +6,13 @@ smallest id; so all keep the same one. They log the same content, too.
 
 import os
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import mlflow
+import requests
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModel, LoggedModelOutput, LoggedModelStatus, Param, Run, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
@@ -23,7 +23,6 @@ from digits.tracking.run_content import EXPERIMENTS_TAG, MODEL_TAG, STATE_TAG, T
 from digits.tracking.state import State
 
 ATTEMPTS = 5
-RETRY_SECONDS = 10  # failures that take longer mean an unreachable server, which is not retried
 
 
 def log_run(state: State) -> None:
@@ -35,15 +34,15 @@ def log_run(state: State) -> None:
     content = run_content.read(state)
     with store.connect() as (client, experiment_id):
         logger = _RunLogger(client, experiment_id, content)
-        started = time.monotonic()
         for attempt in reversed(range(ATTEMPTS)):
             try:
                 training_run.mark_abandoned(client, experiment_id)
                 logger.log()
                 break
-            except MlflowException:
+            except MlflowException as error:
                 # Another process may have deleted a duplicate in the meantime. Everything here can be repeated.
-                if not attempt or time.monotonic() - started > RETRY_SECONDS:
+                is_away = isinstance(error.__context__, (requests.ConnectionError, requests.Timeout))
+                if is_away or not attempt:
                     raise
 
 

@@ -46,7 +46,7 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         return  # another process kept another run of the state, and unregistered this one
     version, *duplicates = found
     for duplicate in duplicates:  # another process registered it at the same moment
-        client.delete_model_version(NAME, duplicate.version)
+        _delete(client, duplicate)
     try:
         client.set_logged_model_tags(model_id, {SPLIT: tags[SPLIT]})
     except MlflowException as error:
@@ -65,7 +65,7 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
 def unregister(client: MlflowClient, run_id: str) -> None:
     """Delete the versions of a run. Its model must be deleted already, so that no other process registers it again."""
     for version in versions(client, run_id):
-        client.delete_model_version(NAME, version.version)
+        _delete(client, version)
 
 
 def versions(client: MlflowClient, run_id: str | None, model_id: str = "") -> list[ModelVersion]:
@@ -73,6 +73,14 @@ def versions(client: MlflowClient, run_id: str | None, model_id: str = "") -> li
     found = client.search_model_versions(f"name = '{NAME}' AND run_id = '{run_id}'")
     own = [version for version in found if SPLIT in version.tags and str(version.source).endswith(model_id)]
     return sorted(own, key=lambda version: int(version.version))
+
+
+def _delete(client: MlflowClient, version: ModelVersion) -> None:
+    try:
+        client.delete_model_version(NAME, version.version)
+    except MlflowException as error:  # another process has deleted it
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
 
 
 def _champion(client: MlflowClient) -> ModelVersion | None:
