@@ -18,7 +18,7 @@ from helpers.training_runs import Schedule, Server, assert_one_run, assert_watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("schedules")]
 
-SCHEDULES = int(os.environ.get("DIGITS_SCHEDULES", "5"))
+SCHEDULES = int(os.environ.get("DIGITS_SCHEDULES", "2"))
 AT_ONCE = 5
 
 

@@ -40,7 +40,7 @@ def service(host: Host, folder: Path, *command: str) -> Iterator[str]:
 
 
 def test_sweep_survives_a_link_that_is_cut(tmp_path: Path) -> None:
-    """Four workers log at once to MLflow on PostgreSQL; its machine and theirs have no file in common."""
+    """Two workers log at once to MLflow on PostgreSQL; its machine and theirs have no file in common."""
     place = tmp_path / "workers"
     place.mkdir()
     with postgres.cluster() as cluster, network.two_hosts() as hosts:
@@ -49,11 +49,11 @@ def test_sweep_survives_a_link_that_is_cut(tmp_path: Path) -> None:
         mlflow += ["--artifacts-destination", str(tmp_path / "served")]
         with (
             service(hosts[0], tmp_path / "mlflow", *mlflow) as store,
-            dask(place, 4, hosts) as scheduler,
+            dask(place, 2, hosts) as scheduler,
         ):
-            sandbox = make_sandbox(tmp_path / "digits", FEW)
+            sandbox = make_sandbox(tmp_path / "digits", {**FEW, "recipes.tutorial.epochs": 30}, stand_ins=True)
             sandbox = sandbox.having(PYTHONPATH=str(ROOT / "src"), MLFLOW_TRACKING_URI=f"http://{store}")
-            sweep = start(sandbox, *hosts[0].command("digits", "sweep", "--seeds", "4", "--scheduler", scheduler))
+            sweep = start(sandbox, *hosts[0].command("digits", "sweep", "--seeds", "2", "--scheduler", scheduler))
             wait_until(lambda: training(place))
             hosts[0].link("down")
             time.sleep(SECONDS)
@@ -62,6 +62,6 @@ def test_sweep_survives_a_link_that_is_cut(tmp_path: Path) -> None:
             assert sweep.returncode == 0, output
             assert not clones(place)
         found = [run for run in runs(tmp_path, database) if run.info.lifecycle_stage == "active"]
-        assert sorted(run.data.params["train.seed"] for run in found) == ["0", "1", "2", "3"]
+        assert sorted(run.data.params["train.seed"] for run in found) == ["0", "1"]
         assert {run.info.status for run in found} == {"FINISHED"}
-        assert len(MlflowClient(database).search_model_versions("name = 'digits'")) == 4
+        assert len(MlflowClient(database).search_model_versions("name = 'digits'")) == 2
