@@ -30,26 +30,19 @@ setup: $(BIN)/pip ## make the environment, unless it is up to date
 dev: $(BIN)/pip ## make the environment with the tools for development
 	@cmp -s requirements-dev.lock $(STAMP) || { $(call INSTALL,requirements-dev.lock); }
 
+# DVC needs to be told that there is no Git repository, as in a downloaded archive.
 repro: setup ## run the pipeline
 	@PYTHONPATH=src $(BIN)/python -m digits.params
+	@git rev-parse --git-dir >/dev/null 2>&1 || $(BIN)/dvc config --quiet --local core.no_scm true
 	@$(BIN)/dvc repro
-
-# Ends with a message if the port is in use, where MLflow would end with a traceback.
-CHECK_PORT = $(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || \
-	{ echo 'Port $(PORT) is in use; choose another, as in: make $@ PORT=5050' >&2; exit 1; }
 
 ui: PORT ?= 5000
 ui: setup ## compare the runs in a browser, on port 5000 or PORT=...
-	@$(CHECK_PORT)
 	@$(BIN)/digits ui --port $(PORT)
 
 serve: PORT ?= 8001
-serve: export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
 serve: setup ## serve the champion's predictions over HTTP, on port 8001 or PORT=...
-	@$(CHECK_PORT)
-	@$(BIN)/python -c 'import mlflow; mlflow.MlflowClient().get_model_version_by_alias("digits", "champion")' 2>/dev/null || \
-		{ echo 'MLflow has no champion of the model digits yet; log one with: make repro' >&2; exit 1; }
-	@$(BIN)/mlflow models serve --model-uri models:/digits@champion --env-manager local --port $(PORT)
+	@$(BIN)/digits serve --port $(PORT)
 
 PYTEST := $(BIN)/pytest
 test: dev ## run the tests; they need no network
@@ -109,7 +102,13 @@ $(BENCH_ENV): pyproject.toml
 	@.venv-bench/bin/pip install --quiet --group bench
 	@touch $@
 
-$(BIN)/pip:
+# The scripts of an environment begin with its path: one whose folder was moved is made anew.
+MOVED := $(shell grep -LF '$(CURDIR)/.venv' .venv/bin/activate 2>/dev/null)
+.PHONY: moved
+moved:
+	@rm -rf .venv
+
+$(BIN)/pip: $(if $(MOVED),moved)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 		{ echo 'TensorFlow needs Python 3.11, 3.12 or 3.13; choose one: make PYTHON=python3.12 ...' >&2; exit 1; }
 	@echo 'Making the environment in .venv, once; this takes half a minute or so.'

@@ -96,6 +96,20 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
         ("recipes.cnn.blocks", [[8], [8, 0]], "must be greater than 0, got 0"),
         ("recipes.cnn.blocks", [[8]] * 4, "must be one to three lists, none of them empty, got [[8], [8], [8], [8]]"),
         ("train.threads", 5000, "must be less than or equal to 1024, got 5000"),
+        ("normalize.train_size", 10**400, f"must be less than or equal to 1000000, got {10**79}"),
+        ("recipes.tutorial.epochs", 10**400, f"must be less than or equal to 1000000, got {10**79}"),
+        ("recipes.tutorial.batch_size", 10**400, f"must be less than or equal to 1000000, got {10**79}"),
+        ("recipes.tutorial.hidden", [10**9], "must be less than or equal to 1000000, got 1000000000"),
+        (
+            "recipes.tutorial.hidden",
+            [100_000, 100_000],
+            "10,079,400,000 weights and batches of 32 images would take 161 GB of memory; at most 32 GB are allowed",
+        ),
+        (
+            "recipes.cnn.blocks",
+            [[1000], [20_000, 20_000]],
+            "3,780,036,000 weights and batches of 128 images would take 64 GB of memory; at most 32 GB are allowed",
+        ),
     ],
 )
 def test_wrong_value_is_refused(
@@ -107,7 +121,8 @@ def test_wrong_value_is_refused(
         section = section[name]
     section[last] = value
     (line,) = complaints(tmp_path, content)
-    assert re.fullmatch(rf"{re.escape(key)}(\.\d)*: {re.escape(complaint)}", line)
+    place = key.rpartition(".")[0] if "memory" in complaint else key
+    assert re.fullmatch(rf"{re.escape(place)}(\.\d)*: {re.escape(complaint)}", line)
 
 
 def test_every_error_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
@@ -190,7 +205,10 @@ def test_file_without_sections_is_refused(tmp_path: Path, content: str) -> None:
         params.load(path)
 
 
-@pytest.mark.parametrize("content", [b"fetch: [", b"a: 1\na: 2", b"\xff\xfe\xfd", None])
+UNREADABLE = (b"fetch: [", b"a: 1\na: 2", b"\xff\xfe\xfd", b"[" * 20_000, b"a: 1" + b"0" * 5000, b"a: 2001-13-45", None)
+
+
+@pytest.mark.parametrize("content", UNREADABLE)
 def test_unreadable_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "params.yaml"
     if content is not None:
@@ -278,6 +296,8 @@ def test_override_changes_one_recipe(
     monkeypatch.chdir(tmp_path)
     name = override.partition(".")[0]
     (made,) = grid.make([f"train.recipe={name}", f"recipes.{override}"], None)
-    content["recipes"][name] |= changed
-    assert YAML(typ="safe").load(made.text)["recipes"] == content["recipes"]
-    assert made.sections[f"recipes.{name}"] == content["recipes"][name]
+    assert made.sections["train"]["recipe"] == name
+    assert made.sections[f"recipes.{name}"] == content["recipes"][name] | changed
+    for other in content["recipes"].keys() - {name}:
+        (made,) = grid.make([f"train.recipe={other}", f"recipes.{override}"], None)
+        assert made.sections[f"recipes.{other}"] == content["recipes"][other]

@@ -57,6 +57,16 @@ def predict(
 
 
 @app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Only this machine can reach it.")] = 8001,
+) -> None:
+    """Serve the predictions of the best model in MLflow over HTTP. Stop it with Ctrl-C."""
+    from digits.commands import mlflow_servers
+
+    mlflow_servers.serve_champion(port)
+
+
+@app.command()
 def sweep(
     set_param: Annotated[
         list[str] | None,
@@ -104,9 +114,9 @@ def ui(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, but do not open it.")] = False,
 ) -> None:
     """Compare the runs in MLflow's pages, in the browser. Stop it with Ctrl-C."""
-    from digits.commands import ui
+    from digits.commands import mlflow_servers
 
-    ui.show(port, open_browser=not no_browser)
+    mlflow_servers.show_runs(port, open_browser=not no_browser)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """params.yaml as frozen models. `load()` reads it; `python -m digits.params` only checks it."""
 
 from collections.abc import Mapping
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from digits.common.errors import UserError, exit_on_user_error
-from digits.common.types import IMAGE_SIDE
+from digits.common.types import CLASSES, IMAGE_SIDE
 from digits.data.catalogue import CATALOGUE
 
 
@@ -36,7 +37,9 @@ def _check_blocks(blocks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...],
     return blocks
 
 
-Count = Annotated[int, Field(gt=0)]
+MAX_MEMORY = 32e9  # bytes, for training
+
+Count = Annotated[int, Field(gt=0, le=1_000_000)]
 # A dot would split the key `recipes.${train.recipe}` of DVC, and Hydra would read `1e5` as a number.
 RecipeName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
@@ -61,7 +64,7 @@ class Normalize(Section):
     """The sizes and the seed of the split. How pixels are scaled is part of the recipe."""
 
     train_size: Count
-    validation_size: Annotated[int, Field(ge=0)]
+    validation_size: Annotated[int, Field(ge=0, le=1_000_000)]
     split_seed: Seed
 
 
@@ -120,12 +123,41 @@ class Mlp(_Recipe):
     architecture: Literal["mlp"]
     hidden: Widths
 
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> "Mlp":
+        widths = [IMAGE_SIDE**2, *self.hidden, CLASSES]
+        weights = sum(inputs * outputs for inputs, outputs in pairwise(widths))
+        _check_memory(self, weights, sum(widths))
+        return self
+
 
 class Cnn(_Recipe):
     """A recipe for a network of convolutions, in blocks."""
 
     architecture: Literal["cnn"]
     blocks: Annotated[tuple[Widths, ...], Strict(False), AfterValidator(_check_blocks)]
+
+    @model_validator(mode="after")
+    def _fits_into_memory(self) -> "Cnn":
+        widths = [4, *chain.from_iterable(self.blocks)]
+        weights = sum(9 * inputs * outputs for inputs, outputs in pairwise(widths))
+        places = [(IMAGE_SIDE // 2**block) ** 2 for block in range(1, 4)]
+        _check_memory(self, weights, sum(place * sum(block) for place, block in zip(places, self.blocks, strict=False)))
+        return self
+
+
+def _check_memory(recipe: _Recipe, weights: int, activations: int) -> None:
+    """Refuse a network of so many weights, and activations per image, that training would not fit into memory.
+
+    float32: each weight with its gradient and Adam's two moments; each activation, before and after the nonlinearity,
+    with its gradient.
+    """
+    estimated = 4 * (4 * weights * recipe.members + 3 * activations * recipe.batch_size)
+    if estimated > MAX_MEMORY:
+        raise ValueError(
+            f"{weights:,} weights and batches of {recipe.batch_size:,} images would take {estimated / 1e9:,.0f} GB of "
+            f"memory; at most {MAX_MEMORY / 1e9:.0f} GB are allowed"
+        )
 
 
 Recipe = Mlp | Cnn
@@ -159,22 +191,42 @@ def load(path: Path = Path("params.yaml")) -> Params:
     Raises:
         UserError: one line for each error.
     """
+    return check(read(path), str(path))
+
+
+def read(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
     try:
-        content = YAML(typ="safe").load(path)
+        return YAML(typ="safe").load(path)
+    except RecursionError as error:
+        raise UserError(f"{path}: cannot be read: it is nested too deeply") from error
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise UserError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    except ValueError as error:  # a number of thousands of digits, or a date that does not exist
+        raise UserError(f"{path}: cannot be read: {str(error).split(';')[0]}") from error
+
+
+def check(content: Any, name: str) -> Params:
+    """The content of a params.yaml, checked; `name` begins each line of an error.
+
+    Raises:
+        UserError: one line for each error.
+    """
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise UserError("\n".join(f"{path}: {_format_error(one)}" for one in error.errors())) from error
+        raise UserError("\n".join(f"{name}: {_format_error(one)}" for one in error.errors())) from error
 
 
-def tracked(text: str) -> dict[str, Any]:
+def tracked(content: Mapping[str, Any]) -> dict[str, Any]:
     """The sections of a valid params.yaml as dvc.lock has them: of the recipes, only the chosen one."""
-    content: dict[str, Any] = YAML(typ="safe").load(text)
     name = content["train"]["recipe"]
-    recipe = content.pop("recipes")[name]
-    return content | {f"recipes.{name}": recipe}
+    sections = {key: section for key, section in content.items() if key != "recipes"}
+    return sections | {f"recipes.{name}": content["recipes"][name]}
 
 
 ALLOWED = {  # by the type of pydantic's error, where its own message does not serve
@@ -196,8 +248,8 @@ def _format_error(error: ErrorDetails) -> str:
     if kind == "extra_forbidden":
         return f"{where}: is not a known key; allowed here: {', '.join(_known_keys(error['loc'][:-1]))}"
     message = str(context["error"]) if kind == "value_error" else ALLOWED.get(kind, error["msg"])
-    if kind == "value_error" and not where:
-        return message
+    if kind == "value_error" and isinstance(value, Mapping):  # the message names the values
+        return f"{where}: {message}" if where else message
     return f"{where or 'the file'}: {message.replace('Input should', 'must')}, got {value!r:.80}"
 
 

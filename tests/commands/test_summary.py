@@ -15,7 +15,7 @@ def result(accuracy: float | None, error: str = "", **overrides: str) -> Result:
     values = values if accuracy is None else {**values, "val_accuracy": accuracy}
     metrics = [Metric(name, value, 0, 0) for name, value in values.items()]
     info = RunInfo("id", "0", "user", "FINISHED", 0, 0, "active")
-    return Result(Configuration(overrides, ""), None if error else Run(info, RunData(metrics=metrics)), error=error)
+    return Result(Configuration(overrides, {}), None if error else Run(info, RunData(metrics=metrics)), error=error)
 
 
 def test_rows_are_configurations_best_first_over_their_seeds() -> None:

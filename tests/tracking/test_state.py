@@ -1,11 +1,13 @@
 """The state of the pipeline: which stages make it, and whether the code is the commit's."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from digits.common.errors import UserError
 from digits.tracking import run_content, state
 from helpers.factories import write_yaml
 
@@ -79,6 +81,58 @@ def test_entry_of_a_removed_stage_is_ignored() -> None:
     before = read(declared, locked)
     removed = {"deps": [entry("data/raw", "outdated")], "outs": [entry("data/model.keras", "outdated")]}
     assert read(declared, locked | {"removed": removed}) == before
+
+
+def test_state_without_the_entry_of_a_stage_is_refused() -> None:
+    declared, locked = pipeline()
+    declared["train"] = {"outs": [{"data/model.keras": {"cache": True}}]}
+    del locked["train"]
+    with pytest.raises(UserError, match=r"no entry of the stage train, which makes data/model.keras; run: dvc repro"):
+        read(declared, locked)
+
+
+DAMAGES = {
+    "conflict": lambda text: f"<<<<<<< HEAD\n{text}=======\n>>>>>>> main\n",
+    "empty": lambda _: "",
+    "cut": lambda text: text[: text.index("outs:") + 20],
+    "other": lambda _: "stages: [1, 2]",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=list(DAMAGES))
+def test_damaged_lock_is_one_line(damage: Callable[[str], str]) -> None:
+    read(*pipeline())
+    lock = Path("dvc.lock")
+    lock.write_text(damage(lock.read_text()))
+    with pytest.raises(UserError, match=r"^dvc.lock: is damaged .*; restore it with: git checkout -- dvc.lock$"):
+        state.read()
+    lock.unlink()
+    with pytest.raises(UserError, match=r"^there is no dvc.lock; run: dvc repro$"):
+        state.read()
+
+
+@pytest.mark.parametrize("variable", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"])
+def test_variables_of_a_hook_do_not_lead_elsewhere(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    before = run_content.git_tags()
+    monkeypatch.setenv(variable, "elsewhere")
+    assert run_content.git_tags() == before
+    assert not (repository / "elsewhere").exists()
+
+
+@pytest.mark.usefixtures("repository")
+def test_repository_that_git_refuses_is_an_error_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of another user's is, in a container."""
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "true")
+    with pytest.raises(UserError, match=r"^Git cannot tell the commit: .*git config --global --add safe.directory"):
+        run_content.git_tags()
+
+
+def test_repository_without_a_commit_is_no_error(tmp_path: Path) -> None:
+    git("init", "-q")
+    assert (tmp_path / ".git").exists()
+    assert run_content.git_tags() == {}
 
 
 def git(*arguments: str) -> None:

@@ -1,8 +1,10 @@
 """Which store is used, where its files are, and how it fails."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -78,13 +80,65 @@ def test_artifacts_of_a_shared_database_are_next_to_it(
     assert connect() == ("other", tmp_path / "shared/mlartifacts")
 
 
+@pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
+def test_artifacts_are_found_where_the_database_is_now(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Callable[[Path, Path], object]
+) -> None:
+    """Its folder was moved or copied: a run keeps its files, and the next one's are beside them."""
+    old, new = tmp_path / "repository", tmp_path / "100%_new"
+    copy_database(empty_store, old)
+
+    def log(number: str) -> str:
+        with store.connect() as (client, experiment_id):
+            run_id = client.create_run(experiment_id).info.run_id
+            client.log_text(run_id, number, "number.txt")
+        forget_store()
+        return str(run_id)
+
+    first = log("1")
+    move(old, new)
+    monkeypatch.chdir(new)
+    second = log("2")
+    if old.exists():
+        shutil.rmtree(old)
+    with store.connect(create=False) as (client, _):
+        for run_id, number in ((first, "1"), (second, "2")):
+            path = client.download_artifacts(run_id, "number.txt", str(tmp_path))
+            assert Path(path).read_text() == number
+        assert {path.name for path in (new / "mlartifacts").iterdir()} == {first, second}
+    forget_store()
+
+
+def test_place_that_a_user_chose_for_artifacts_is_kept(
+    empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_database(empty_store, tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    MlflowClient(uri).create_experiment("mine", f"file://{tmp_path}/mine")
+    (tmp_path / "mlartifacts").mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    assert connect()[1] == tmp_path / "mine"
+
+
 @pytest.mark.parametrize(
     ("uri", "complaint"),
     [
-        ("sqlite:////tmp/no%20folder/runs.db", "there is no folder /tmp/no%20folder"),
+        ("sqlite:////tmp/no%20folder/runs.db", "there is no folder /tmp/no folder"),
         ("postgresql://me:secret@127.0.0.1:9/runs", "psycopg"),
-        ("nonsense://me:secret@host/runs", "nonsense"),
+        ("postgresql+psycopg2://me:secret/or so@127.0.0.1:9/runs", "127.0.0.1"),
+        ("postgresql+psycopg2://me@127.0.0.1:9/runs?password=secret", "127.0.0.1"),
         ("http://me:secret@127.0.0.1:9", "127.0.0.1"),
+        ("http://me:secret%2For%20so@127.0.0.1:9", "127.0.0.1"),
+        ("nonsense://me:secret@host/runs", "must be an SQLite file"),
+        ("postgresql://me:secret@127.0.0.1:port/runs", "must be an SQLite file"),
+        ("http://127.0.0.1:port", "must be an SQLite file"),
+        ("http://me:1/secret@127.0.0.1:9", "must be an SQLite file"),
+        ("http://me:secret or so@127.0.0.1:9", "special characters in a password are percent-encoded"),
+        ("./mlruns", "must be an SQLite file .*; got ./mlruns"),
+        ("file:///tmp/mlruns", "must be an SQLite file"),
+        ("databricks", "must be an SQLite file"),
+        ("sqlite://", "must be an SQLite file"),
     ],
 )
 def test_unusable_store_is_an_error_without_its_password(
@@ -94,6 +148,7 @@ def test_unusable_store_is_an_error_without_its_password(
     with pytest.raises(UserError, match=complaint) as error:
         connect()
     assert "secret" not in str(error.value)
+    assert "or so" not in str(error.value)
     assert len(str(error.value).splitlines()) <= 2
 
 

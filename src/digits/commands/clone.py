@@ -12,6 +12,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
+REPLACED = ("DVC_", "GIT_", "MLFLOW_", "PYTHONPATH")  # variables, by how they begin
+# Git has read the repository already, as its user may. This configuration takes the place of the user's: no hooks.
+GIT_CONFIG = """
+[safe]
+    directory = *
+"""
 DVC_FOLDERS = ("DVC_SITE_CACHE_DIR", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
 SHOWN_LINES = 20  # of the output of a command that fails
 
@@ -33,7 +39,7 @@ class Clone:
 
     def __init__(self, folder: Path, variables: Mapping[str, str]) -> None:
         self._folder = folder
-        self._environment = _environment(folder) | dict(variables)
+        self._environment = environment(folder) | dict(variables)
         self._guard = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", GUARD, str(folder)],
             stdin=subprocess.PIPE,
@@ -134,9 +140,11 @@ def make_clone(
         clone.stop()
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """This process's environment, with DVC's settings and all temporary files in `folder` instead."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_", "PYTHONPATH"))}
+def environment(folder: Path) -> dict[str, str]:
+    """This process's environment, with the settings of DVC and Git, and all temporary files, in `folder` instead."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(REPLACED)}
     (folder / "tmp").mkdir()
+    (folder / "gitconfig").write_text(GIT_CONFIG)
     own = {name: str(folder / name.lower()) for name in DVC_FOLDERS} | {"TMPDIR": str(folder / "tmp")}
+    own |= {"GIT_CONFIG_GLOBAL": str(folder / "gitconfig"), "GIT_CONFIG_NOSYSTEM": "1"}
     return kept | own | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}

@@ -52,6 +52,7 @@ def verify(query: str, show: Show, show_output: Show) -> Verification:
     Raises:
         UserError: the run is not found, or cannot be rebuilt from its commit.
     """
+    root = paths.repo_root()
     with store.connect(create=False) as (client, experiment_id), TemporaryDirectory(prefix="digits-") as name:
         run = _find(client, experiment_id, query)
         logged = _Logged(client, run, Path(name))
@@ -60,7 +61,7 @@ def verify(query: str, show: Show, show_output: Show) -> Verification:
         if run.data.tags.get("git.dirty") == "true":
             show("its code had uncommitted changes")
         same_environment = _compare_environment(run.data.tags, show)
-        with _clone(commit) as clone:
+        with _clone(root, commit) as clone:
             _rebuild(clone, logged, show_output)
             stages = state.locked_stages(clone.root)
             with chdir(clone.root):
@@ -109,9 +110,8 @@ class _Logged:
         return f"run {self.run.info.run_id} ({self.run.info.run_name})"
 
 
-def _clone(commit: str) -> Any:
-    """A clone of the repository in the working directory at `commit`, with an empty cache."""
-    root = paths.repo_root()
+def _clone(root: Path, commit: str) -> Any:
+    """A clone of the repository of the folder `root` at `commit`, with an empty cache."""
     if not re.fullmatch("[0-9a-f]{40,64}", commit):  # it may come from anywhere, and is an argument of git
         raise UserError(f"{commit!r} is not the SHA of a commit")
     try:

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
+from digits.common import paths
+from digits.common.errors import UserError
 from digits.common.types import CLASSES, Labels, Probabilities
 from digits.evaluation import calibration
 
@@ -35,7 +37,13 @@ def scores(labels: Labels, probabilities: Probabilities, temperature: float) -> 
 
 
 def predictions(labels: Labels, probabilities: Probabilities) -> pd.DataFrame:
-    """One row per test image, in order: `actual` and `predicted` class, `confidence` in the prediction (0..1)."""
+    """One row per test image, in order: `actual` and `predicted` class, `confidence` in the prediction (0..1).
+
+    Raises:
+        UserError: a probability is not a number.
+    """
+    if not np.isfinite(probabilities).all():
+        raise UserError(f"{paths.MODEL}: gives probabilities that are not numbers; train it with a lower learning_rate")
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1).round(6)
     return pd.DataFrame({"actual": labels, "predicted": predicted, "confidence": confidence})
 

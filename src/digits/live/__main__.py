@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from digits.common import files
 from digits.common.errors import UserError
 from digits.params import tracked
@@ -44,7 +46,8 @@ class Follower:
 
     def __init__(self, checkpoint: Path, params: str) -> None:
         self._checkpoint = checkpoint
-        sections = {name: section for name, section in tracked(params).items() if name != "predict_sample"}
+        content = tracked(YAML(typ="safe").load(params))
+        sections = {name: section for name, section in content.items() if name != "predict_sample"}
         self._run = TrainingRun(checkpoint.stem, run_content.flatten(sections))
         self._logged = 0  # epochs
         self._retry_at = 0.0

@@ -4,10 +4,14 @@ import gc
 import os
 import sys
 
-# Fixed, because each of these changes which kernels run, and so the last digits.
+# Fixed, because each of these changes which kernels run, and so the last digits. Keras's own variables and the user's
+# keras.json would change even the network, so it gets none of them.
+for _name in [name for name in os.environ if name.startswith("KERAS_")]:
+    del os.environ[_name]
 os.environ |= {
     "CUDA_VISIBLE_DEVICES": "-1",
     "KERAS_BACKEND": "tensorflow",
+    "KERAS_HOME": os.devnull,
     "TF_CPP_MIN_LOG_LEVEL": "2",  # errors
     "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_XLA_FLAGS": "",
@@ -20,7 +24,7 @@ gc.disable()
 _hidden = {"matplotlib", "pandas", "sklearn"} - set(sys.modules)
 sys.modules.update(dict.fromkeys(_hidden))  # type: ignore[arg-type]
 
-import keras  # noqa: E402
+import keras  # noqa: E402, F401
 import tensorflow as tf  # noqa: E402
 
 for _name in _hidden:
@@ -28,8 +32,6 @@ for _name in _hidden:
 gc.freeze()
 gc.enable()
 
-keras.config.set_floatx("float32")
-keras.config.set_epsilon(1e-7)
 tf.config.experimental.enable_op_determinism()
 
 

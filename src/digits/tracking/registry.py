@@ -32,7 +32,7 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
     A version's tags have its `validation_accuracy`, and a `validation_split` that is equal for models to be compared.
     The model has the accuracy as its metric `val_accuracy`, and gets the tag of the split.
     """
-    if not _champion(client):  # with a champion there is a model, and MLflow would read every version to say so
+    if not find_champion(client):  # with a champion there is a model, and MLflow would read every version to say so
         try:
             client.create_registered_model(NAME, description=DESCRIPTION)
         except MlflowException as error:
@@ -55,7 +55,7 @@ def register(client: MlflowClient, run_id: str, model_id: str, description: str,
         raise
     # Look again after each change: another process may have registered a better one.
     while True:
-        champion = _champion(client)
+        champion = find_champion(client)
         best = str(_best(client, version, champion).version)
         if champion and str(champion.version) == best:
             break
@@ -83,7 +83,8 @@ def _delete(client: MlflowClient, version: ModelVersion) -> None:
             raise
 
 
-def _champion(client: MlflowClient) -> ModelVersion | None:
+def find_champion(client: MlflowClient) -> ModelVersion | None:
+    """The version with the alias, if there is one."""
     try:
         return client.get_model_version_by_alias(NAME, CHAMPION)
     except MlflowException as error:

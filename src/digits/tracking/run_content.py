@@ -15,7 +15,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run
 from mlflow.types import Schema, TensorSpec
 
 from digits.common import files, paths, run_record
-from digits.common.git import GitError, git, uncommitted
+from digits.common.git import head, uncommitted
 from digits.common.types import IMAGE_SIDE, Images, Labels
 from digits.data import idx
 from digits.tracking.state import State
@@ -151,10 +151,8 @@ def environment_tags(cpu: str, versions: Mapping[str, str]) -> dict[str, str]:
 
 def git_tags() -> dict[str, str]:
     """The commit that is checked out, and whether the code differs from it; nothing without a commit."""
-    try:
-        return {COMMIT_TAG: git("rev-parse", "HEAD"), "git.dirty": str(bool(uncommitted(CODE))).lower()}
-    except GitError:
-        return {}
+    commit = head()
+    return {COMMIT_TAG: commit, "git.dirty": str(bool(uncommitted(CODE))).lower()} if commit else {}
 
 
 def validation_split(state: State) -> str:
@@ -165,15 +163,19 @@ def validation_split(state: State) -> str:
 
 def _describe(state: State, scores: Mapping[str, float], tags: Mapping[str, str]) -> str:
     """The headline in Markdown, and how to reproduce the run."""
-    how = (
-        "The code had uncommitted changes, so the commit alone does not reproduce this run."
-        if tags.get("git.dirty") == "true"
-        else "To reproduce it, check out the commit and run `dvc repro` with this run's `params.yaml`."
-    )
+    if COMMIT_TAG not in tags:
+        origin = "without a Git commit, so `digits verify` cannot rebuild it."
+    elif tags.get("git.dirty") == "true":
+        origin = (
+            f"at commit `{tags[COMMIT_TAG]}`. The code had uncommitted changes, so the commit alone does not reproduce "
+            "this run."
+        )
+    else:
+        how = "To reproduce it, check out the commit and run `dvc repro` with this run's `params.yaml`."
+        origin = f"at commit `{tags[COMMIT_TAG]}`. {how}"
     return (
         f"**{scores['test_accuracy']:.2%}** test accuracy on `{tags['dataset']}` with recipe "
-        f"`{state.params['train']['recipe']}`.\n\nState `{state.fingerprint[:12]}` at commit "
-        f"`{tags.get(COMMIT_TAG, 'unknown')}`. {how}"
+        f"`{state.params['train']['recipe']}`.\n\nState `{state.fingerprint[:12]}` {origin}"
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from digits.common.errors import UserError
 
@@ -43,7 +44,7 @@ def read(root: Path = Path()) -> State:
     entries = locked_stages(root).values()
     params = {key: value for entry in entries for key, value in entry.get("params", {}).get("params.yaml", {}).items()}
     outs = {out["path"]: out.get("md5", "") for entry in entries for out in entry.get("outs", [])}
-    deps = {dep["path"]: dep["md5"] for entry in entries for dep in entry.get("deps", [])}
+    deps = {dep["path"]: dep.get("md5", "") for entry in entries for dep in entry.get("deps", [])}
     return State(params, outs, {path: md5 for path, md5 in deps.items() if path.startswith(CODE)})
 
 
@@ -94,18 +95,53 @@ def _sha256(content: Mapping[str, Any]) -> str:
 
 
 def locked_stages(root: Path) -> dict[str, Any]:
-    """The entries in dvc.lock of the stages that `track` depends on, directly or not, by name."""
-    declared = YAML(typ="safe").load(root / "dvc.yaml")["stages"]
-    locked = YAML(typ="safe").load(root / "dvc.lock")["stages"]
+    """The entries in dvc.lock of the stages that `track` depends on, directly or not, by name.
+
+    Raises:
+        UserError: dvc.lock is damaged, or lacks one of them.
+    """
+    declared, locked = _stages(root / "dvc.yaml"), _stages(root / "dvc.lock")
     # dvc.lock keeps the entries of stages that were removed from dvc.yaml.
     others = {name: entry for name, entry in locked.items() if name.split("@")[0] in declared and name != TRACK}
-    pending = [dep if isinstance(dep, str) else next(iter(dep)) for dep in declared[TRACK]["deps"]]
+    pending = [_path(dep) for dep in declared[TRACK]["deps"]]
     found = set[str]()
     while pending:
-        path = Path(pending.pop())
+        path = pending.pop()
+        for name, stage in declared.items():
+            if name not in locked and any(_overlap(path, out) for out in _declared_outs(stage)):
+                raise UserError(f"dvc.lock: has no entry of the stage {name}, which makes {path}; run: dvc repro")
         for name, entry in others.items():
-            outs = [out["path"] for out in entry.get("outs", [])]  # the path, a folder that has it, or a file in it
-            if name not in found and any(path.is_relative_to(out) or Path(out).is_relative_to(path) for out in outs):
+            if name not in found and any(_overlap(path, out["path"]) for out in entry.get("outs", [])):
                 found.add(name)
                 pending += [dep["path"] for dep in entry.get("deps", [])]
     return {name: others[name] for name in sorted(found)}
+
+
+def _stages(path: Path) -> dict[str, dict[str, Any]]:
+    """The stages in dvc.yaml or dvc.lock, by name."""
+    try:
+        stages = {name: dict(stage) for name, stage in YAML(typ="safe").load(path)["stages"].items()}
+        for stage in stages.values():
+            _ = [_path(item) for key in ("deps", "outs") for item in stage.get(key, [])]
+    except FileNotFoundError as error:
+        raise UserError(f"there is no {path}; run: dvc repro") from error
+    except (AttributeError, KeyError, StopIteration, TypeError, ValueError, YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path}: is damaged ({reason}); restore it with: git checkout -- {path}") from error
+    return stages
+
+
+def _declared_outs(stage: Mapping[str, Any]) -> list[str]:
+    return [_path(out) for key in ("outs", "metrics", "plots") for out in stage.get(key, [])]
+
+
+def _path(item: Any) -> str:
+    """The path of a dependency or an output: its entry in dvc.lock has one; in dvc.yaml it is a text or a key."""
+    if isinstance(item, str):
+        return item
+    return str(item["path"] if "path" in item else next(iter(item)))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same, or one is in the folder of the other."""
+    return Path(one).is_relative_to(other) or Path(other).is_relative_to(one)

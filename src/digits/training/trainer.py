@@ -28,6 +28,7 @@ CompiledFunction = Callable[..., Any]
 
 AUGMENTATION_STREAM = 1  # appended to the seed of the warps, to separate it from that of the order
 WARMUP = 0.25  # share of the steps
+USUAL = {"learning_rate": 0.1, "weight_decay": 1.0}  # larger values are named first when training diverges
 
 
 def configure(recipe: Recipe, threads: int) -> None:
@@ -68,7 +69,7 @@ def fit(
         `seconds` since the start.
 
     Raises:
-        UserError: the loss or a weight is no longer a finite number.
+        UserError: a loss or a weight is no longer a finite number.
     """
     started = time.perf_counter()
     images, labels = as_tensors(train)
@@ -93,9 +94,9 @@ def fit(
             ]
             loss, accuracy = np.mean(means, axis=0)
             row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
-            check_finite(row, variables, recipe)
             if validation and len(validation[1]):
                 row |= validate(eval_step, validation)
+            check_finite(row, variables, recipe)
             history.append({**row, "seconds": time.perf_counter() - started})
             if checkpoint:
                 checkpoint.save(variables, history)
@@ -250,8 +251,10 @@ def validate(eval_step: CompiledFunction, validation: Split, batch_size: int = 1
 
 def check_finite(row: EpochMetrics, variables: Sequence[keras.Variable], recipe: Recipe) -> None:
     """Raise UserError if the epoch diverged. The loss does not show what the last step did to the weights."""
-    if not (math.isfinite(row["loss"]) and all(np.isfinite(variable.numpy()).all() for variable in variables)):
-        raise UserError(
-            f"Training diverged in epoch {row['epoch']}: loss {row['loss']} at learning rate {recipe.learning_rate}; "
-            "lower the recipe's learning_rate"
-        )
+    if all(map(math.isfinite, row.values())) and all(np.isfinite(variable.numpy()).all() for variable in variables):
+        return
+    losses = ", ".join(f"{name} {row[name]:.4g}" for name in ("loss", "val_loss") if name in row)
+    values = recipe.model_dump()
+    extreme = [name for name, usual in USUAL.items() if values[name] > usual] or ["learning_rate"]
+    advice = " and ".join(f"{name} ({values[name]:g})" for name in extreme)
+    raise UserError(f"Training diverged in epoch {row['epoch']}: {losses}; lower the recipe's {advice}")

@@ -1,6 +1,7 @@
 """Hands the configurations of a sweep to Dask, and collects their MLflow runs."""
 
 import hashlib
+import json
 import logging
 import os
 import signal
@@ -72,8 +73,8 @@ def sweep(
     """
     repository, commit = _clean_commit()
     variables = _logging_variables(scheduler)
-    texts = "\n".join(sorted(configuration.text for configuration in configurations))
-    name = hashlib.sha256(f"{commit}\n{texts}".encode()).hexdigest()[:7]
+    grid = sorted(json.dumps(configuration.sections, sort_keys=True) for configuration in configurations)
+    name = hashlib.sha256(json.dumps([commit, *grid]).encode()).hexdigest()[:7]
 
     results, pending = list[Result](), list[Configuration]()
     with tqdm(total=len(configurations), desc="Configurations") as bar:
@@ -95,7 +96,7 @@ def sweep(
         if pending:
             checkout = _checkout(repository, commit, "" if scheduler else _cache_dir(), variables)
             with _cluster(scheduler, workers) as dask:
-                for index, outcome in _outcomes(dask, checkout, [one.text for one in pending]):
+                for index, outcome in _outcomes(dask, checkout, [one.arguments for one in pending]):
                     add(_result(pending[index], outcome, name))
     return name, results
 
@@ -105,8 +106,7 @@ def _clean_commit() -> tuple[Path, str]:
     try:
         repository, commit = Path(git("rev-parse", "--show-toplevel")), git("rev-parse", "HEAD")
     except GitError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"digits sweep needs a Git commit; run it in the repository (Git says: {reason})") from error
+        raise UserError(f"digits sweep needs a Git commit; Git says: {error}") from error
     if files := ", ".join(uncommitted(COMMITTED)):
         raise UserError(f"a sweep runs what is committed, but these have changed: {files}; commit or stash them first")
     return repository, commit
@@ -203,7 +203,9 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Client]:
         yield client
 
 
-def _outcomes(client: Client, checkout: worker.Checkout, tasks: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _outcomes(
+    client: Client, checkout: worker.Checkout, tasks: Sequence[list[str]]
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """The outcome of each task by its index, as they come. Dask runs the tasks of a lost worker elsewhere."""
     sent = (clone, worker)
     for module in sent:
@@ -214,9 +216,9 @@ def _outcomes(client: Client, checkout: worker.Checkout, tasks: Sequence[str]) -
             client.register_plugin(checkout)
         except subprocess.CalledProcessError as error:
             raise UserError(f"a worker cannot unpack the repository: {error}") from error
-        for index, params in enumerate(tasks):
+        for index, overrides in enumerate(tasks):
             key = f"{checkout.name}-{index}"
-            futures[client.submit(worker.run_task, checkout.name, params, key=key, pure=False)] = index
+            futures[client.submit(worker.run_task, checkout.name, overrides, key=key, pure=False)] = index
         for future in as_completed(futures):
             lost = future.exception()
             yield futures[future], {"error": f"{type(lost).__name__}: {lost}"} if lost else future.result()

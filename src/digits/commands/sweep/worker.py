@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Worker, WorkerPlugin, get_worker
+from dvc.utils.hydra import apply_overrides  # undocumented; tried with DVC 3.67
 
-from digits.commands.clone import Clone, CommandError, make_clone
+from digits.commands.clone import Clone, CommandError, environment, make_clone
 
 ATTEMPTS = 6
 PAUSE = 15  # seconds between attempts, so that an MLflow server may be unreachable for 75 s
@@ -38,7 +39,7 @@ class Checkout(WorkerPlugin):
         bundle = self.folder / "bundle"
         bundle.write_bytes(self.bundle)
         command = ["git", "clone", "--quiet", "--bare", str(bundle), str(self.folder / "repository")]
-        subprocess.run(command, check=True)  # noqa: S603
+        subprocess.run(command, env=environment(self.folder), check=True)  # noqa: S603
         bundle.unlink()
         self.bundle = b""
 
@@ -55,8 +56,8 @@ class Checkout(WorkerPlugin):
             time.sleep(0.1)
         shutil.rmtree(Path(worker.local_directory, self.name), ignore_errors=True)
 
-    def run(self, key: Any, params: str) -> dict[str, Any]:
-        """Run the pipeline with the params, the text of a params.yaml.
+    def run(self, key: Any, overrides: list[str]) -> dict[str, Any]:
+        """Run the pipeline with some params, as for `dvc exp run -S`.
 
         Returns the `state` that was logged and whether its network was `trained` here, or the `error`.
         """
@@ -65,7 +66,7 @@ class Checkout(WorkerPlugin):
         try:
             with make_clone(self.folder / "repository", self.commit, self.subfolder, **options) as clone:
                 self.running[key] = clone
-                (clone.root / "params.yaml").write_text(params)
+                apply_overrides(clone.root / "params.yaml", overrides)
                 _reproduce(clone)
                 logged = json.loads((clone.root / "data/logged.json").read_text())
                 return {"state": logged["state"], "trained": (clone.root / ".digits/runs").exists()}
@@ -89,9 +90,9 @@ def _reproduce(clone: Clone) -> None:
             break
 
 
-def run_task(name: str, params: str) -> dict[str, Any]:
+def run_task(name: str, overrides: list[str]) -> dict[str, Any]:
     """Run a task on this worker, in the checkout of the plugin `name`."""
     worker = get_worker()
     checkout: Any = worker.plugins[name]
-    outcome: dict[str, Any] = checkout.run(worker.get_current_task(), params)
+    outcome: dict[str, Any] = checkout.run(worker.get_current_task(), overrides)
     return outcome
