@@ -1,11 +1,15 @@
 """`digits predict`: answers for pictures that show a digit, one line for each that does not."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -14,7 +18,8 @@ from digits.commands.predict import models
 from digits.commands.predict.answers import predict
 from digits.common.errors import UserError
 from digits.common.types import Classifier, Pixels, Probabilities
-from digits.model import keras_file
+from digits.model import architectures, keras_file
+from digits.params import load as load_params
 from helpers.photos import encode
 from helpers.sandbox import ROOT
 
@@ -143,10 +148,83 @@ def test_missing_model_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("tensorflow")
 def test_other_models_are_refused(tmp_path: Path) -> None:
-    damaged, other = tmp_path / "damaged.keras", tmp_path / "other.keras"
-    damaged.write_bytes(b"no archive")
-    with pytest.raises(UserError, match=r"damaged.keras: is not a readable Keras model; restore it with `dvc ch"):
-        models.load(str(damaged))
-    keras_file.save(keras.Sequential([keras.Input((3,)), keras.layers.Dense(10)]), other)
-    with pytest.raises(UserError, match=r"other.keras: must take images of 28 x 28 pixels and give 10 probabilities"):
-        models.load(str(other))
+    layers = keras.layers
+    images = [keras.Input((28, 28)), layers.Flatten(), layers.Dense(10)]
+    others = {
+        "it does not take images of 28 x 28 pixels": [keras.Input((3,)), layers.Dense(10)],
+        "its outputs are not probabilities": [*images],
+        "its outputs are not": [*images, layers.Rescaling(np.nan)],
+        "it has objects of the class Lambda": [*images, layers.Lambda(lambda x: x)],
+        "it has objects of the class Dropout": [*images, layers.Dropout(0.5)],
+    }
+    for number, (complaint, stack) in enumerate(others.items()):
+        path = tmp_path / f"{number}.keras"
+        keras_file.save(keras.Sequential(stack), path)
+        assert_refused(path, complaint)
+    unbuilt = tmp_path / "unbuilt.keras"
+    with pytest.warns(UserWarning, match="has not yet been built"):
+        keras_file.save(keras.Sequential([layers.Flatten(), layers.Dense(10)]), unbuilt)
+    assert_refused(unbuilt, "")
+
+
+def assert_refused(path: Path, complaint: str) -> None:
+    with pytest.raises(UserError, match=rf"^{path}: is not a model that stage train wrote: .*{complaint}") as error:
+        models.load(str(path))
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The entries of a good model's file."""
+    path = tmp_path_factory.mktemp("good") / "model.keras"
+    recipe = load_params(ROOT / "params.yaml").recipes["tutorial"]
+    keras_file.save(architectures.with_calibrated_softmax(architectures.build(recipe, 0), "l2", 1.0), path)
+    assert models.load(str(path))(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def write_zip(path: Path, entries: Mapping[str, bytes], compression: int = zipfile.ZIP_STORED) -> None:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+
+
+def bomb() -> bytes:
+    """Weights whose one array would be a terabyte of zeros."""
+    file = io.BytesIO()
+    with h5py.File(file, "w") as weights:
+        weights.create_dataset("layers/dense/vars/0", (2**19, 2**19), "f4", compression="gzip")
+    return file.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
+def test_hostile_models_are_refused(tmp_path: Path, entries: dict[str, bytes]) -> None:
+    """Before anything in them is built."""
+    path = tmp_path / "model.keras"
+    config, weights = "config.json", "model.weights.h5"
+    hostile: dict[str, Mapping[str, bytes]] = {
+        "does not have the entries": {name: entries[name] for name in entries if name != config},
+        "does not have the entries .*": entries | {"../../outside.txt": b"traversal"},
+        "": entries | {config: b"[" * 100_000},
+        "it has more than 100,000,000 weights": entries
+        | {config: entries[config].replace(b'"units": 128', b'"units": 1000000')},
+        "its arrays are larger than the file": entries | {weights: bomb()},
+        ".*": entries | {weights: b"no HDF5"},
+    }
+    for complaint, content in hostile.items():
+        write_zip(path, content)
+        assert_refused(path, complaint)
+    write_zip(path, entries, zipfile.ZIP_DEFLATED)
+    assert_refused(path, "it is compressed or encrypted")
+    write_zip(path, entries)
+    encrypted = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        encrypted[encrypted.index(signature) + offset] |= 1  # the flag
+    path.write_bytes(encrypted)
+    assert_refused(path, "it is compressed or encrypted")
+    path.write_bytes(b"no archive")
+    assert_refused(path, "File is not a zip file")
+    write_zip(tmp_path / "model.zip", entries)
+    assert_refused(tmp_path / "model.zip", "its name does not end in .keras")
