@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,10 @@ def checkout(folder: Path, commit: str) -> None:
     (folder / "requirements-dev.lock").write_text(f"{commit} with tools\n")
 
 
-def make(folder: Path, target: str, *, ok: bool = True) -> list[str]:
+def make(folder: Path, target: str, *, ok: bool = True, variables: Sequence[str] = ()) -> list[str]:
     """Make a target and return what was installed."""
     (folder / "installed").write_text("")
-    ran = subprocess.run(["make", target], cwd=folder, capture_output=True, text=True, check=False)
+    ran = subprocess.run(["make", target, *variables], cwd=folder, capture_output=True, text=True, check=False)
     assert (ran.returncode == 0) == ok, ran.stderr
     return (folder / "installed").read_text().splitlines()
 
@@ -58,6 +59,22 @@ def test_environment_follows_the_commit_there_and_back(folder: Path) -> None:
         checkout(folder, commit)
         assert make(folder, "setup") == [f"requirements.lock {commit}"]
         assert make(folder, "dev") == [f"requirements-dev.lock {commit} with tools"]
+
+
+def test_environment_of_a_moved_folder_is_made_anew(folder: Path) -> None:
+    """Its scripts begin with the old path."""
+    activate = folder / ".venv/bin/activate"
+    activate.write_text(f"VIRTUAL_ENV={folder}/.venv\n")
+    make(folder, "setup")
+    assert make(folder, "setup") == []
+    activate.write_text("VIRTUAL_ENV=/elsewhere/.venv\n")
+    python = folder / "python"
+    python.write_text('#!/bin/sh\ntest "$1" = -c || echo made > venv\nexit 1\n')
+    python.chmod(0o755)
+    make(folder, "help", variables=[f"PYTHON={python}"])
+    assert activate.exists()
+    assert make(folder, "setup", ok=False, variables=[f"PYTHON={python}"]) == []
+    assert not activate.exists()
 
 
 def test_failed_installation_is_repeated(folder: Path) -> None:

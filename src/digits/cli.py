@@ -133,6 +133,8 @@ def verify(
     result = command.verify(run, typer.echo, lambda line: typer.echo(line, err=True))
     for line in result.differences:
         typer.echo(f"not identical: {line}")
+    if result.differences and result.same_results:
+        typer.echo("The model and all metrics are identical.")
     if not result.differences:
         where = "" if result.same_environment else ", in a different environment"
         seconds = time.monotonic() - start

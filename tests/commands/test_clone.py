@@ -45,6 +45,29 @@ def test_clone_is_the_commit_and_goes_with_the_block(repository: Path, tmp_path:
     assert not list(place.iterdir())
 
 
+def test_clone_obeys_neither_the_users_configuration_nor_a_hook(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it touch the user's index."""
+    hook = tmp_path / "hooks/post-checkout"
+    hook.parent.mkdir()
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    settings = f'[core]\nhooksPath = {hook.parent}\nautocrlf = true\n[protocol "file"]\nallow = never\n'
+    (tmp_path / "gitconfig").write_text(settings)
+    (repository / "file").write_bytes(b"one\ntwo\n")
+    git("commit", "-qam", "Another", folder=repository)
+    index = (repository / ".git/index").read_bytes()
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repository / ".git/index"))
+    with make_clone(repository, git("rev-parse", "HEAD", folder=repository)) as clone:
+        assert (clone.root / "file").read_bytes() == b"one\ntwo\n"
+        assert clone.run("git", "status", "--porcelain") == []
+    assert (repository / ".git/index").read_bytes() == index
+
+
 @pytest.mark.slow
 def test_sigkill_leaves_neither_processes_nor_files(repository: Path, tmp_path: Path) -> None:
     """Of a command that prints nothing, and so is not ended by the pipe that breaks."""

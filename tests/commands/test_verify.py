@@ -160,7 +160,7 @@ def test_every_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert expected <= set(named)
     assert not [name for name in named if name.startswith(("param ", "dataset "))], "these were as committed"
-    assert all(line.endswith(" rebuilt") for line in differences)
+    assert all(line.endswith(" rebuilt") for line in differences), "the metrics differ, too"
 
 
 def test_another_environment_has_a_status_of_its_own(repository: Sandbox, restored: Path) -> None:
@@ -174,6 +174,21 @@ def test_another_environment_has_a_status_of_its_own(repository: Sandbox, restor
     edit_store(restored, "DELETE FROM tags WHERE key = 'cpu' OR key LIKE 'version.%'")
     result, lines = verify_run("committed")
     assert (result.same_environment, lines[1:]) == (True, ["the environment of its training is not recorded"])
+
+
+def test_plots_of_other_libraries_leave_the_model_identical(
+    repository: Sandbox, restored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As another version of Matplotlib draws them."""
+    run = get_run(repository, "committed")
+    MlflowClient().set_tag(run.info.run_id, "version.matplotlib", "1.0.0")
+    for plot in (restored / "mlartifacts" / run.info.run_id / "artifacts/plots").glob("c*.png"):
+        plot.write_bytes(b"drawn otherwise")
+    status, lines = run_command("committed", capsys)
+    assert status == 2
+    assert lines[1].startswith("the environment differs: matplotlib 1.0.0 recorded, ")
+    assert [line.split()[2] for line in lines[2:-1]] == ["plots/calibration.png:", "plots/confusion.png:"]
+    assert lines[-1] == "The model and all metrics are identical."
 
 
 def test_additions_of_other_tools_and_people_are_left_out(repository: Sandbox, restored: Path) -> None:

@@ -43,7 +43,7 @@ def test_record_is_kept_outside_dvc(model: Path) -> None:
 
 def test_versions_name_what_decides_the_numbers() -> None:
     versions = run_record.versions()
-    assert list(versions) == ["python", "tensorflow", "keras", "numpy", "scipy"]
+    assert list(versions) == ["python", "tensorflow", "keras", "numpy", "scipy", "matplotlib", "pillow"]
     assert versions["python"] == platform.python_version()
     assert versions["keras"] == metadata.version("keras")
 

@@ -38,6 +38,7 @@ class Verification:
 
     same_environment: bool  # CPU and versions are the recorded ones, or none are recorded
     differences: list[str]  # one line for each value or file
+    same_results: bool  # the model and all metrics are identical
     compared: int  # values and files
 
 
@@ -67,12 +68,14 @@ def verify(query: str, show: Show, show_output: Show) -> Verification:
             with chdir(clone.root):
                 content = run_content.read(state.read())
             expected, found = _expected(content, logged, stages), _logged(content, logged, stages)
-    lines = [
-        f"{name}: {found.get(name, NOTHING)} logged, {expected.get(name, NOTHING)} rebuilt"
-        for name in sorted(expected | found)
-        if found.get(name, NOTHING) != expected.get(name, NOTHING)
-    ]
-    return Verification(same_environment, lines, len(expected))
+    names = sorted(expected | found)
+    differing = [name for name in names if found.get(name, NOTHING) != expected.get(name, NOTHING)]
+    lines = [f"{name}: {found.get(name, NOTHING)} logged, {expected.get(name, NOTHING)} rebuilt" for name in differing]
+    return Verification(same_environment, lines, not any(map(_is_result, differing)), len(expected))
+
+
+def _is_result(name: str) -> bool:
+    return name.startswith(("metric ", "model", f"tag {run_content.MODEL_TAG}")) or " at step " in name
 
 
 def _find(client: MlflowClient, experiment_id: str, query: str) -> Run:

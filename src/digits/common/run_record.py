@@ -32,7 +32,8 @@ def load(model: Path) -> RunRecord | None:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the libraries that affect results, by name."""
-    libraries = {name: metadata.version(name) for name in ("tensorflow", "keras", "numpy", "scipy")}
+    names = ("tensorflow", "keras", "numpy", "scipy", "matplotlib", "pillow")  # the last two decide the plots
+    libraries = {name: metadata.version(name) for name in names}
     return {"python": platform.python_version(), **libraries}
 
 

@@ -4,7 +4,9 @@ Only the page may use it: other machines cannot reach it, the check of `Host` st
 content type stops other pages in the same browser.
 """
 
+import asyncio
 import webbrowser
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Thread
 from typing import Annotated, Any
@@ -12,9 +14,10 @@ from typing import Annotated, Any
 import numpy as np
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
-from fastapi.middleware.trustedhost import TrustedHostMiddleware
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 
 from digits.commands.network import HOST, listen
 from digits.commands.predict import pictures
@@ -23,6 +26,7 @@ from digits.common.types import Classifier
 
 PAGE = Path(__file__).parent / "page"
 MAX_BYTES = 1_000_000  # of a drawing; the page sends a few thousand
+RECEIVE_SECONDS = 3  # for a drawing, which comes from this machine; less than a stopped server waits
 MAX_PIXELS = 1_000_000  # of a drawing; the page sends 280 x 280
 
 
@@ -46,7 +50,17 @@ def make_app(classify: Classifier) -> FastAPI:
     28 pixels, 0..255. The `detail` of an error is a sentence; status 422 says that the drawing does not show one digit.
     """
     app = FastAPI(openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+
+    @app.middleware("http")
+    async def check_host(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        # Without the port. Starlette's own check answers in plain text.
+        if request.headers.get("host", "").partition(":")[0] not in (HOST, "localhost"):
+            return JSONResponse({"detail": f"The page is at {HOST} alone."}, 400)
+        return await answer(request)
+
+    @app.exception_handler(Exception)
+    def internal_error(_: Request, __: Exception) -> JSONResponse:
+        return JSONResponse({"detail": "The drawing could not be read, because of an error in the program."}, 500)
 
     @app.post("/predict")
     def predict(drawing: Annotated[bytes, Depends(_read_drawing)]) -> dict[str, Any]:
@@ -72,8 +86,11 @@ async def _read_drawing(request: Request) -> bytes:
         raise HTTPException(415, "A drawing must be sent as image/png.")
     body = bytearray()
     try:
-        async for part in request.stream():  # to the end: a client that is still sending does not see the answer
-            body += part[: MAX_BYTES + 1 - len(body)]
+        async with asyncio.timeout(RECEIVE_SECONDS):
+            async for part in request.stream():  # to the end: a client that is still sending does not see the answer
+                body += part[: MAX_BYTES + 1 - len(body)]
+    except TimeoutError as error:
+        raise HTTPException(408, f"A drawing must arrive within {RECEIVE_SECONDS} seconds.") from error
     except ClientDisconnect as error:
         raise HTTPException(400, "The drawing is not complete.") from error
     if len(body) > MAX_BYTES:
