@@ -24,6 +24,23 @@ def digits() -> None:
 
 
 @app.command()
+def doctor() -> None:
+    """Look at everything that a run depends on, from versions to DVC's cache, and say how to cure what is wrong.
+
+    Exit status: 1 if something is wrong.
+    """
+    from digits.commands import doctor as command
+
+    is_well = True
+    for finding in command.examine():
+        typer.echo(f"{finding.title:<12}  {finding.fact}")
+        if finding.cure:
+            typer.echo(f"{'':<12}  -> {finding.cure}")
+            is_well = False
+    raise typer.Exit(int(not is_well))
+
+
+@app.command()
 def draw(
     model: Model = DEFAULT_MODEL,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Of the page, which only this machine can reach.")] = 8000,

@@ -110,6 +110,19 @@ def test_overwritten_arrays_are_refused(archive: Path, content: bytes) -> None:
     assert_refused(archive, "x", "y")
 
 
+def test_pickled_arrays_are_refused(tmp_path: Path) -> None:
+    """Nothing in them is run."""
+
+    class Hostile:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return Path.touch, (str(tmp_path / "run"),)
+
+    np.savez(tmp_path / "arrays.npz", values=np.array([Hostile()], dtype=object))
+    with pytest.raises(UserError, match="Object arrays cannot be loaded"):
+        files.read_arrays(tmp_path / "arrays.npz", "values")
+    assert not (tmp_path / "run").exists()
+
+
 def test_truncated_arrays_are_refused(archive: Path) -> None:
     whole = archive.read_bytes()
     for length in range(len(whole)):

@@ -2,11 +2,13 @@
 
 import shutil
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import chdir
+from contextlib import chdir, closing
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import mlflow
@@ -359,9 +361,20 @@ def assert_one_run(uri: str, folder: Path) -> None:
 @pytest.mark.slow
 def test_publishers_at_once_on_a_database_make_one_run(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    log_at_once(tmp_path, uri, epochs=[3] * 3)
+    log_at_once(tmp_path, uri, epochs=[3] * 10)
     assert_one_run(uri, tmp_path)
     assert len(runs(tmp_path)) == 1
+
+
+def test_locked_database_is_waited_for(tree: Path) -> None:
+    """By another program, such as a backup."""
+    with closing(sqlite3.connect(tree / "mlflow.db", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        release = Timer(1, other.rollback)
+        release.start()
+        log()
+        release.join()
+    assert_logged_once(tree)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +33,21 @@ def atomic(path: Path) -> Iterator[Path]:
 
     The temporary name is hidden, belongs to this process and keeps the suffix, from which writers infer
     the format. Missing folders are made.
+
+    Raises:
+        UserError: the file cannot be written, for example because the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path}: cannot be written ({reason}); cure that, then run: dvc repro") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # also raised for a file that is not there, if the disk is read-only
+            temporary.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -55,8 +62,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read an object that `write_json` wrote."""
-    return dict(json.loads(path.read_bytes()))
+    """Read an object that `write_json` wrote.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except ValueError as error:
+        raise UserError(f"{path}: cannot be read ({error}); restore it with: dvc repro") from error
 
 
 def write_arrays(path: Path, **arrays: Array) -> None:

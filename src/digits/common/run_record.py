@@ -1,11 +1,13 @@
 """The duration and the environment of a training run, stored outside DVC under the SHA-256 of its model."""
 
 import platform
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
 from digits.common import files, paths
+from digits.common.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,11 @@ def save(model: Path, started: float, seconds: float, training: str = "") -> Non
 
 
 def load(model: Path) -> RunRecord | None:
-    """The training run that produced `model`, or None if it took place elsewhere."""
+    """The training run that produced `model`; None if it took place elsewhere, or its record is damaged."""
     path = _path(model)
-    return RunRecord(**files.read_json(path)) if path.exists() else None
+    with suppress(UserError):
+        return RunRecord(**files.read_json(path)) if path.exists() else None
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import requests
@@ -32,8 +33,10 @@ def fetch(name: str, folder: Path) -> None:
 
 def _contents(name: str, dataset: Dataset) -> dict[str, bytes]:
     """The content of each file, from the first source that has all four."""
-    failures = []
+    failures = list[str]()
     for source in dataset.sources:
+        if failures:
+            sys.stderr.write(f"{failures[-1]}; trying {source}\n")
         try:
             return _download(source, name, dataset) if "://" in source else _read_folder(source, dataset)
         # requests raises OSErrors; pooch raises a ValueError for a wrong digest, as we do.
@@ -75,6 +78,8 @@ def _reason(error: Exception) -> str:
         return "did not answer in time"
     if isinstance(error, requests.HTTPError):
         return f"answered {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "ended in the middle of a file"
     if isinstance(error, requests.ConnectionError):
         return "could not be reached"
     if isinstance(error, FileNotFoundError | NotADirectoryError):

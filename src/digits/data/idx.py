@@ -12,6 +12,7 @@ from digits.common.errors import UserError
 from digits.common.types import CLASSES, IMAGE_SIDE, Labels, Pixels
 from digits.data.catalogue import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 
+MAX_VALUES = 1_000_000_000  # more than a million images
 UNSIGNED_BYTES = 0x0800  # the type in the magic number, to which the number of dimensions is added
 
 
@@ -44,18 +45,27 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[Pixels, Labels]:
 def _read_values(path: Path, rank: int) -> Pixels:
     """The values of a gzipped IDX file of unsigned bytes; http://yann.lecun.com/exdb/mnist describes the format."""
     try:
-        content = gzip.decompress(path.read_bytes())
+        with gzip.open(path) as file:
+            shape = _read_sizes(file.read(4 + 4 * rank), path, rank)
+            count = math.prod(shape)
+            content = file.read(count + 1)  # no more than that, whatever the file expands to
     except (EOFError, OSError, zlib.error) as error:
         raise UserError(f"{path}: is not a complete gzip file: {error}") from error
-    header = 4 + 4 * rank
-    if len(content) < header:
-        raise UserError(f"{path}: must have a header of {header} bytes, got {len(content)} bytes in all")
-    magic, *shape = struct.unpack(f">{1 + rank}I", content[:header])
+    if len(content) != count:
+        found = len(content) if len(content) < count else "more"
+        raise UserError(f"{path}: must have {count} values after its header, got {found}")
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
+
+
+def _read_sizes(header: bytes, path: Path, rank: int) -> list[int]:
+    """The sizes of the dimensions, from a header of a file of that rank."""
+    if len(header) < 4 + 4 * rank:
+        raise UserError(f"{path}: must have a header of {4 + 4 * rank} bytes, got {len(header)} bytes in all")
+    magic, *sizes = struct.unpack(f">{1 + rank}I", header)
     if magic != (expected := UNSIGNED_BYTES + rank):
         raise UserError(f"{path}: must start with the magic number {expected:#010x}, got {magic:#010x}")
-    if 0 in shape:
-        raise UserError(f"{path}: is empty, its sizes are {shape}")
-    values = np.frombuffer(content, dtype=np.uint8, offset=header)
-    if values.size != (count := math.prod(shape)):
-        raise UserError(f"{path}: must have {count} values after its header, got {values.size}")
-    return values.reshape(shape)
+    if 0 in sizes:
+        raise UserError(f"{path}: is empty, its sizes are {sizes}")
+    if math.prod(sizes) > MAX_VALUES:
+        raise UserError(f"{path}: must have at most {MAX_VALUES:,} values, its sizes are {sizes}")
+    return sizes

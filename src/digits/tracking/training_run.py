@@ -42,10 +42,15 @@ def has_given_name(run: Run) -> bool:
     return str(run.info.run_name).endswith(SUFFIX)
 
 
-def mark_abandoned(client: MlflowClient, experiment_id: str) -> None:
-    """Mark as KILLED the training runs that began over a week ago and never ended; a resumed one is RUNNING again."""
+def find_abandoned(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """The training runs that began over a week ago and are still RUNNING."""
     begun = f"attributes.start_time < {round(1000 * time.time()) - WEEK} AND tags.`{TRAINING_TAG}` != ''"
-    for run in client.search_runs([experiment_id], f"{begun} AND attributes.status = '{RUNNING}'"):
+    return list(client.search_runs([experiment_id], f"{begun} AND attributes.status = '{RUNNING}'"))
+
+
+def mark_abandoned(client: MlflowClient, experiment_id: str) -> None:
+    """Mark as KILLED the training runs that were abandoned; a resumed one is RUNNING again."""
+    for run in find_abandoned(client, experiment_id):
         client.set_terminated(run.info.run_id, KILLED)
         client.set_tag(run.info.run_id, NOTE_TAG, "Abandoned: it began over a week ago and never ended.")
 
