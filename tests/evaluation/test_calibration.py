@@ -46,6 +46,12 @@ def test_error_by_hand() -> None:
     assert error == pytest.approx((2 * abs(0.6 - 0.5) + 1 * abs(0.95 - 1)) / 3, abs=1e-6)
 
 
+def test_error_is_as_exact_as_the_confidence() -> None:
+    """One of one right at 0.9537."""
+    error = calibration.expected_calibration_error(np.array([0], np.uint8), confident(0.9537))
+    assert error == pytest.approx(0.0463, abs=1e-6)
+
+
 def test_perfect_calibration_has_no_error() -> None:
     error = calibration.expected_calibration_error(np.array([0, 1], np.uint8), confident(0.5, 0.5))
     assert error == pytest.approx(0, abs=1e-6)

@@ -1,5 +1,6 @@
 """The champion: best by validation accuracy, the oldest in a tie, never by the test set."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,17 @@ def test_champion_whose_model_was_deleted_is_replaced(client: MlflowClient, regi
     best = register(0.98)
     (model,) = [model for model in client.search_logged_models(["1"]) if model.source_run_id == best]
     client.delete_logged_model(model.model_id)
+    register(0.95)
+    assert champion(client) == "1"
+
+
+def test_champion_whose_files_were_deleted_is_replaced(
+    client: MlflowClient, register: Callable[..., str], tmp_path: Path
+) -> None:
+    register(0.96)
+    best = register(0.98)
+    (model,) = [model for model in client.search_logged_models(["1"]) if model.source_run_id == best]
+    shutil.rmtree(tmp_path / "artifacts/models" / model.model_id)
     register(0.95)
     assert champion(client) == "1"
 

@@ -82,6 +82,14 @@ def test_warps_stay_within_the_recipe() -> None:
     assert -3 <= shifted.min() < -2.9
 
 
+def test_limits_are_sampled_independently() -> None:
+    """Rows and columns, too."""
+    scaled = sample_warps(augmentation(scale=0.25), (10_000,), (0,))
+    shifted = sample_warps(augmentation(shift=3), (10_000,), (0,))[:, :, 2]
+    for rows, columns in ((scaled[:, 0, 0], scaled[:, 1, 1]), (shifted[:, 0], shifted[:, 1])):
+        assert abs(np.corrcoef(rows, columns)[0, 1]) < 0.05
+
+
 def test_warps_scale_then_shear_then_rotate() -> None:
     """The affine part is their product: its determinant is that of the scaling, its first column shows the angle."""
     affine = sample_warps(augmentation(rotation=30, scale=0.25, shear=0.2), (10_000,), (0,))[:, :, :2].astype(float)

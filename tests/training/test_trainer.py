@@ -4,6 +4,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,22 @@ def test_history_has_a_row_per_epoch(run: Run) -> None:
         assert list(row) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
     seconds = [row["seconds"] for row in run.history]
     assert 0 < seconds[0] < seconds[1] < seconds[2] < seconds[3]
+
+
+@pytest.mark.usefixtures("eager")
+def test_members_see_other_orders_and_other_warps(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = list[list[NDArray[Any]]]()
+    sample = trainer.epoch_inputs
+
+    def spy(*arguments: Any) -> list[NDArray[Any]]:
+        made.append(sample(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(trainer, "epoch_inputs", spy)
+    fit(cnn(epochs=1, members=3), split)
+    for one, other in combinations(made, 2):
+        for index in (0, 2):  # the order, and the warps
+            assert (one[index] != other[index]).any()
 
 
 def test_each_epoch_is_reported_once(run: Run) -> None:
@@ -423,6 +440,11 @@ def test_one_cycle_rises_for_a_quarter_and_falls_to_zero() -> None:
     assert (np.diff(rates[25:]) < 0).all()
     assert rates[62] == pytest.approx(0.25, abs=0.01), "half-way down"
     assert rates[100] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(99, 25), (101, 25), (102, 26), (103, 26)])
+def test_quarter_is_the_nearest_step(steps: int, warmup: int) -> None:
+    assert rates_of(cnn(learning_rate=0.5), steps).argmax() == warmup
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -8,6 +8,7 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -173,9 +174,9 @@ def test_order_is_by_validation_never_by_test_accuracy() -> None:
 
 def test_row_summarizes_the_seeds() -> None:
     others = {
-        "calibration/test_error_unscaled": (0.01, 0.02, 0.03),
-        "calibration/test_error": (0.001, 0.002, 0.003),
-        robustness.METRIC: (0.1, 0.2, 0.3),
+        "calibration/test_error_unscaled": (0.01, 0.02, 0.06),
+        "calibration/test_error": (0.001, 0.002, 0.006),
+        robustness.METRIC: (0.1, 0.2, 0.6),
         "training_seconds": (1, 2, 9),
         "test_accuracy": (0.96, 0.97, 0.98),
         "val_accuracy": (0.95, 0.97, 0.99),
@@ -192,9 +193,9 @@ def test_row_summarizes_the_seeds() -> None:
         "val_accuracy_std": pytest.approx(0.02),
         "parameters": 7,
         "training_seconds": 2,
-        "expected_calibration_error_unscaled": pytest.approx(0.02),
-        "expected_calibration_error": pytest.approx(0.002),
-        "corruption_error": pytest.approx(0.2),
+        "expected_calibration_error_unscaled": pytest.approx(0.03),
+        "expected_calibration_error": pytest.approx(0.003),
+        "corruption_error": pytest.approx(0.3),
     }
 
 
@@ -429,6 +430,20 @@ def test_files_have_what_mlflow_has_now(logged: Path, monkeypatch: pytest.Monkey
     page = (reports.FOLDER / "README.md").read_text()
     assert leaderboard_in(page) == text
     assert linked(page) == [f"{name}.png" for name in reports.FIGURES]
+
+
+def test_label_errors_are_those_of_models_that_are_accurate_in_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is good on the test set alone does not count."""
+    good = trial("good", 0, val_accuracy=0.999, test_accuracy=0.9)
+    bad = trial("bad", 0, val_accuracy=0.9, test_accuracy=0.999)
+    good.run.info._run_id, bad.run.info._run_id = "good", "bad"
+    tables_of = {
+        f"runs:/{name}/predictions.json": {"columns": ["predicted", "confidence"], "data": rows}
+        for name, rows in (("good", [[1, 0.99], [2, 0.99]]), ("bad", [[0, 0.99], [0, 0.99]]))
+    }
+    monkeypatch.setattr(mlflow.artifacts, "load_dict", tables_of.__getitem__)
+    found = reports._label_errors([good, bad], np.array([0, 2], np.uint8))
+    assert list(found["predicted"]) == [1]
 
 
 def linked(page: str) -> list[str]:
