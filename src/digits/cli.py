@@ -109,6 +109,8 @@ def sweep(
         from digits.commands.sweep import driver, summary
     except ModuleNotFoundError as error:
         raise UserError(f"a sweep needs {error.name}; install it with: make setup") from error
+    except ValueError as error:  # of Dask, which reads its settings when it is imported
+        raise UserError(" ".join(str(error).split())) from error
     from rich.console import Console
 
     name, results = driver.sweep(configurations, scheduler, workers)

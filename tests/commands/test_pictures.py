@@ -139,6 +139,14 @@ def test_sixteen_bits_are_as_light_as_eight() -> None:
     np.testing.assert_array_equal(pictures.read(content).grey, pictures.read(encode(values)).grey)
 
 
+def test_sixteen_bits_may_have_a_transparent_shade() -> None:
+    """A black digit, whose background is transparent and black, too."""
+    values = np.where(np.asarray(drawing()) < 128, 0, 7).astype(np.uint16)
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG", transparency=7)
+    assert pictures.read(file.getvalue()).seen.max() > 200
+
+
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
 def test_every_kind_of_jpeg_is_read(mode: str, seven: Pixels) -> None:
     assert likeness(seen(saved(drawing().convert(mode), "JPEG")), seven) > 0.99

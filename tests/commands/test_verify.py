@@ -163,6 +163,13 @@ def test_every_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line.endswith(" rebuilt") for line in differences), "the metrics differ, too"
 
 
+@pytest.mark.usefixtures("restored")
+@pytest.mark.parametrize("name", ['best "so far"', "it's", "a\\b", "ü 🎉"])
+def test_run_is_found_by_any_name(repository: Sandbox, name: str) -> None:
+    MlflowClient().update_run(get_run(repository, "committed").info.run_id, name=name)
+    assert verify_run(name)[0].differences == []
+
+
 def test_another_environment_has_a_status_of_its_own(repository: Sandbox, restored: Path) -> None:
     run_id = get_run(repository, "committed").info.run_id
     MlflowClient().set_tag(run_id, "version.numpy", "1.0.0")

@@ -1,5 +1,6 @@
 """Git's output, its reasons, and the files that differ from the commit."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def test_changed_and_new_files_are_uncommitted() -> None:
     assert uncommitted(["params.yaml", "src"]) == ["params.yaml", "src/new.py"]
     Path("src/code.py").unlink()
     assert uncommitted(["src"]) == ["src/code.py", "src/new.py"], "and not the others"
+
+
+@pytest.mark.usefixtures("repository")
+def test_name_that_is_not_text_is_listed() -> None:
+    git("config", "core.quotePath", "false")
+    Path(os.fsdecode(b"caf\xe9.py")).touch()
+    assert "\\xe9" in "".join(uncommitted(["."]))
 
 
 @pytest.mark.usefixtures("repository")

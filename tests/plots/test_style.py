@@ -1,5 +1,8 @@
 """Figures look the same and have the same bytes, whatever the user has set."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -7,6 +10,7 @@ import numpy as np
 import pytest
 
 from digits.plots import style
+from helpers.sandbox import ROOT
 
 
 def draw(path: Path) -> bytes:
@@ -21,6 +25,12 @@ def test_users_settings_do_not_matter(tmp_path: Path) -> None:
     with mpl.rc_context({"axes.facecolor": "red", "font.size": 20, "savefig.dpi": 30}):
         assert draw(tmp_path / "two.png") == before
         assert mpl.rcParams["font.size"] == 20, "and are as they were afterwards"
+
+
+def test_backend_of_a_notebook_does_not_matter() -> None:
+    notebook = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **notebook}
+    subprocess.run([sys.executable, "-c", "from digits.plots import style"], env=environment, check=True)
 
 
 def test_file_names_no_software(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def show_runs(port: int, *, open_browser: bool) -> None:
     Raises:
         UserError: the store or the port cannot be used.
     """
-    with store.connect() as (_, experiment_id):
+    with store.connect(create=False) as (_, experiment_id):
         pass
     uri = store.configured_uri()
     if uri.startswith("http"):
@@ -39,7 +39,7 @@ def show_runs(port: int, *, open_browser: bool) -> None:
         Thread(target=_open_once_up, args=[port, address], daemon=True).start()
     # Background jobs, for language models, would be 2 GB of processes.
     variables = {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    _run("ui", "--workers", "1", "--port", str(port), **variables)
+    _run("ui", "--workers", "1", "--host", HOST, "--port", str(port), **variables)
 
 
 def serve_champion(port: int) -> None:
@@ -53,7 +53,7 @@ def serve_champion(port: int) -> None:
             raise UserError(f"MLflow has no champion of the model {registry.NAME} yet; log one with: dvc repro")
     listen(port).close()
     model = f"models:/{registry.NAME}@{registry.CHAMPION}"
-    options = ("--model-uri", model, "--env-manager", "local", "--port", str(port))
+    options = ("--model-uri", model, "--env-manager", "local", "--host", HOST, "--port", str(port))
     _run("models", "serve", *options, MLFLOW_TRACKING_URI=store.configured_uri())
 
 

@@ -1,7 +1,6 @@
 """Verify a run: rebuild it from its commit and params, and compare what logging it would show with what MLflow has."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import chdir
@@ -80,8 +79,8 @@ def _is_result(name: str) -> bool:
 
 def _find(client: MlflowClient, experiment_id: str, query: str) -> Run:
     """The one run that `query` names."""
-    text = json.dumps(query, ensure_ascii=False)
-    filters = [f"attributes.run_id = {text}", f"attributes.run_name = {text}"]
+    quote = "'" if '"' in query else '"'  # MLflow's filters have no escapes: a name may not have both
+    filters = [f"attributes.{name} = {quote}{query}{quote}" for name in ("run_id", "run_name") if quote not in query]
     if re.fullmatch("[0-9a-f]{6,64}", query):
         filters.append(f"tags.`{STATE_TAG}` LIKE '{query}%'")
     found = {run.info.run_id: run for each in filters for run in client.search_runs([experiment_id], each)}

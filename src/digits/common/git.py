@@ -43,6 +43,7 @@ def git(*arguments: str, folder: Path | None = None) -> str:
             env=environment,
             capture_output=True,
             text=True,
+            errors="backslashreplace",  # of names that are not UTF-8
             check=False,
         )
     except FileNotFoundError as error:

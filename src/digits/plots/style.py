@@ -1,18 +1,22 @@
 """The style of all figures, whatever the user's matplotlib settings are."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import style
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digits.common import files
 from digits.common.types import CLASSES
+
+os.environ.pop("MPLBACKEND", None)  # a notebook's, which exists in the notebook's environment alone
+
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 Metadata = Mapping[str, Any]  # dataset.json: `title` and `classes`
 

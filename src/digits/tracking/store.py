@@ -51,6 +51,7 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
     for name, value in TIMEOUTS.items():
         os.environ.setdefault(name, value)
     os.environ["MLFLOW_ENABLE_ASYNC_LOGGING"] = "false"  # the stage would end before the queue
+    os.environ.pop("MLFLOW_REGISTRY_URI", None)  # models are where their runs are
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     for name in ("alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.WARNING)

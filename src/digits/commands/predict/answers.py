@@ -50,14 +50,19 @@ def _read_all(files: Sequence[str]) -> tuple[list[str], list[Picture], list[str]
     names, read, errors = [], [], []
     for name in files:
         try:
-            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-            read.append(pictures.read(content))
+            read.append(pictures.read(_read_stdin() if name == "-" else Path(name).read_bytes()))
             names.append(name)
         except OSError as error:
             errors.append(f"{name}: {error.strerror}")
         except UserError as error:
             errors.append(f"{name}: {error}")
     return names, read, errors
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise UserError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _record(name: str, probabilities: Probabilities) -> dict[str, object]:

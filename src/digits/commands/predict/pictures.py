@@ -89,7 +89,7 @@ def _grey(picture: Image.Image) -> Grey:
     picture.load()
     orientation = picture.getexif().get(ExifTags.Base.Orientation)
     if picture.mode.startswith("I"):  # 16 bits
-        picture = Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8))
+        picture = _eight_bits(picture)
     if picture.has_transparency_data:
         picture = picture.convert("LA")
     elif picture.mode != "L":
@@ -99,6 +99,16 @@ def _grey(picture: Image.Image) -> Grey:
         picture = picture.transpose(UPRIGHT[orientation])
     values = np.asarray(picture).astype(np.float32) / np.float32(255)
     return _on_background(values[..., 0], values[..., 1]) if picture.mode == "LA" else values
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A picture of 16 bits with 8, and with the shade that it has for transparent pixels, if any."""
+    values = np.asarray(picture).astype(np.uint16)
+    grey = Image.fromarray((values >> 8).astype(np.uint8))
+    if "transparency" not in picture.info:
+        return grey
+    opacity = np.where(values == picture.info["transparency"], 0, 255).astype(np.uint8)
+    return Image.merge("LA", (grey, Image.fromarray(opacity)))
 
 
 def _on_background(ink: Grey, opacity: Grey) -> Grey:

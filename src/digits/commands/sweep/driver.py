@@ -197,6 +197,12 @@ def _cluster(scheduler: str | None, workers: int | None) -> Iterator[Client]:
             local_directory=str(paths.state_dir() / "sweep"),
             silence_logs=logging.CRITICAL,
         )
+    except RuntimeError as error:
+        reason: BaseException = error
+        while reason.__cause__:
+            reason = reason.__cause__
+        advice = "look at ~/.config/dask and the variables DASK_..."
+        raise UserError(f"Dask cannot start: {reason}; {advice}") from error
     finally:
         signal.signal(signal.SIGINT, handler)
     with cluster, Client(cluster) as client:

@@ -1,0 +1,48 @@
+"""`digits ui` and `digits serve`: which servers are started, and where nothing is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from digits import cli
+from digits.commands import mlflow_servers
+from digits.common.errors import UserError
+from digits.tracking import store
+from helpers import browser
+from helpers.mlflow_runs import copy_database, forget_store
+
+pytestmark = pytest.mark.xdist_group("tracking")
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
+    """The arguments of the servers that are started."""
+    found = list[tuple[str, ...]]()
+    monkeypatch.setattr(mlflow_servers, "_run", lambda *arguments, **_: found.append(arguments))
+    yield found
+    forget_store()
+
+
+def test_pages_are_at_this_machine_alone(
+    started: list[tuple[str, ...]], empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever MLFLOW_HOST says."""
+    copy_database(empty_store, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with store.connect():
+        pass
+    cli.ui(port=browser.free_port(), no_browser=True)
+    assert started[0][started[0].index("--host") + 1] == "127.0.0.1"
+    with pytest.raises(UserError, match=r"^MLflow has no champion of the model digits yet; log one with: dvc repro$"):
+        cli.serve()
+
+
+@pytest.mark.parametrize("command", [cli.ui, cli.serve])
+def test_folder_without_runs_gets_no_store(
+    started: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: object
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"^There is no MLflow store at .*: run `dvc repro`"):
+        command()  # type: ignore[operator]
+    assert (started, list(tmp_path.iterdir())) == ([], [])
