@@ -146,6 +146,12 @@ def test_every_error_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
     ]
 
 
+def test_key_with_a_line_break_is_one_line(tmp_path: Path, content: dict[str, Any]) -> None:
+    content["train"]["see\nd"] = 1
+    (line,) = complaints(tmp_path, content)
+    assert line.startswith(r"train.'see\nd': is not a known key")
+
+
 def test_recipe_needs_an_architecture(tmp_path: Path, content: dict[str, Any]) -> None:
     del content["recipes"]["tutorial"]["architecture"]
     assert complaints(tmp_path, content) == ["recipes.tutorial.architecture: is missing"]

@@ -339,6 +339,26 @@ def test_monorepo_keeps_everything_in_its_folder(tmp_path: Path) -> None:
     assert len(runs(inner.root)) == 1
 
 
+def test_downloaded_archive_runs_without_git(tmp_path: Path) -> None:
+    """Its run says that it has no commit; only what needs one is refused."""
+    sandbox = make_sandbox(tmp_path / "digits", stand_ins=True)
+    sandbox = sandbox.having(PYTHONPATH=f"{sandbox.root}/src")
+    shutil.rmtree(sandbox.root / ".git")
+    makefile = (sandbox.root / "Makefile").read_text()
+    (tell_dvc,) = [line for line in makefile.splitlines() if "core.no_scm" in line]
+    sandbox.run("sh", "-c", tell_dvc.strip().removeprefix("@").replace("$(BIN)/", ""))
+    assert sandbox.repro() == STAGES
+    (run,) = runs(sandbox.root)
+    assert "mlflow.source.git.commit" not in run.data.tags
+    assert run.data.tags["mlflow.note.content"].endswith("without a Git commit, so `digits verify` cannot rebuild it.")
+    digits = ("python", "-c", "from digits.cli import main; main()")
+    refusal = sandbox.run(*digits, "verify", run.info.run_id, ok=False)
+    assert refusal.endswith("cannot be verified: MLflow lacks its tag mlflow.source.git.commit\n")
+    refusal = sandbox.run(*digits, "sweep", "-S", "train.seed=1", ok=False)
+    assert refusal.startswith("digits sweep needs a Git commit; Git says: ")
+    assert "no commit: digits verify and digits sweep need one" in sandbox.run(*digits, "doctor")
+
+
 def test_pull_request_is_compared_with_main(pipeline: Sandbox, tmp_path: Path) -> None:
     copy = pipeline.copy(tmp_path / "copy")
     copy.run("git", "commit", "-qam", "Results with few images")

@@ -255,7 +255,7 @@ def _format_error(error: ErrorDetails) -> str:
 
 def _dotted(location: Location) -> str:
     """The key at `location`. After a recipe's name, pydantic has its architecture, which is not part of the key."""
-    keys = [str(key) for key in location if key != "[key]"]
+    keys = [str(key) if str(key).isprintable() else repr(key) for key in location if key != "[key]"]
     return ".".join(keys[:2] + keys[3:] if keys[:1] == ["recipes"] else keys)
 
 

@@ -56,7 +56,7 @@ def test_changed_and_new_files_are_uncommitted() -> None:
 @pytest.mark.usefixtures("repository")
 def test_name_that_is_not_text_is_listed() -> None:
     git("config", "core.quotePath", "false")
-    Path(os.fsdecode(b"caf\xe9.py")).touch()
+    Path(os.fsdecode(b"\xe9.py")).touch()
     assert "\\xe9" in "".join(uncommitted(["."]))
 
 
