@@ -113,14 +113,17 @@ def tracking_uri() -> str:
 
 
 def without_password(text: str) -> str:
-    """`text` with asterisks for the credentials of every URL, and all of those in MLFLOW_TRACKING_URI and its query."""
+    """`text` with asterisks for the credentials of every URL, and all of those in MLFLOW_TRACKING_URI and its query.
+
+    The driver's name that `tracking_uri` adds is left out.
+    """
     address = (os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT).partition("://")[2]
     credentials, _, place = address.rpartition("@")
     password = credentials.partition(":")[2]
     secrets = [credentials, place.partition("?")[2], password, unquote(password), quote(unquote(password), safe="")]
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
-    return re.sub(r"://[^/\s]+@", "://***@", text)
+    return re.sub(r"://[^/\s]+@", "://***@", text.replace("sqlite+pysqlite:", "sqlite:"))
 
 
 def _is_server(uri: str) -> bool:
