@@ -211,10 +211,18 @@ def test_file_without_sections_is_refused(tmp_path: Path, content: str) -> None:
         params.load(path)
 
 
-UNREADABLE = (b"fetch: [", b"a: 1\na: 2", b"\xff\xfe\xfd", b"[" * 20_000, b"a: 1" + b"0" * 5000, b"a: 2001-13-45", None)
+UNREADABLE = {
+    "cut": b"fetch: [",
+    "twice": b"a: 1\na: 2",
+    "bytes": b"\xff\xfe\xfd",
+    "nested": b"[" * 20_000,
+    "long number": b"a: 1" + b"0" * 5000,
+    "no date": b"a: 2001-13-45",
+    "absent": None,
+}
 
 
-@pytest.mark.parametrize("content", UNREADABLE)
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=list(UNREADABLE))
 def test_unreadable_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "params.yaml"
     if content is not None:
