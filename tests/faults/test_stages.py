@@ -23,7 +23,7 @@ from digits import model, params
 from digits.model import architectures, keras_file
 recipe = params.load(Path("params.yaml")).recipe
 if len(sys.argv) > 3:
-    count, write = [0], zipfile.ZipFile.writestr
+    write = zipfile.ZipFile.writestr
     def write_and_die(archive, info, content):
         write(archive, info, content)
         if str(archive.filename).endswith(".partial.keras"):
