@@ -51,7 +51,8 @@ def model_fit(raw: Raw, _seed: int) -> Fit:
 
 def recipe_fit(name: str, raw: Raw, seed: int) -> Fit:
     """What the stages train and evaluate do with a recipe, without validation after each epoch."""
-    from digits.model import architectures, inference
+    from digits.model import architectures
+    from digits.model.predictor import Predictor
     from digits.training import trainer
 
     settings = params.load()
@@ -61,7 +62,7 @@ def recipe_fit(name: str, raw: Raw, seed: int) -> Fit:
     network = architectures.build(recipe, seed)
     history = trainer.fit(network, recipe, seed, threads, (METHODS[recipe.normalization](x_train), y_train))
     classifier = architectures.with_calibrated_softmax(network, recipe.normalization, temperature=1)
-    predicted = inference.predict(classifier, x_test).argmax(axis=1)
+    predicted = Predictor(classifier)(x_test).argmax(axis=1)
     return float((predicted == y_test).mean()), history[-1]["seconds"]
 
 

@@ -5,7 +5,8 @@ from digits.common import files, paths
 from digits.common.errors import exit_on_user_error
 from digits.data import download, idx
 from digits.evaluation import calibration, metrics
-from digits.model import architectures, inference, keras_file
+from digits.model import architectures, keras_file
+from digits.model.predictor import Predictor
 from digits.plots import evaluation as plots
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     metadata = files.read_json(paths.RAW / download.METADATA)
     images, labels = idx.read_test(paths.RAW)
     classifier = keras_file.load(paths.MODEL)
-    probabilities = inference.predict(classifier, images)
+    probabilities = Predictor(classifier)(images)
     predictions = metrics.predictions(labels, probabilities)
     temperature = architectures.read_temperature(classifier)
 

@@ -7,7 +7,8 @@ from digits import params
 from digits.common import files, paths, run_record
 from digits.common.errors import exit_on_user_error
 from digits.live import observer
-from digits.model import architectures, inference, keras_file
+from digits.model import architectures, keras_file
+from digits.model.predictor import Predictor
 from digits.training import trainer
 from digits.training.checkpoint import Checkpoint
 from digits.training.temperature import fit_temperature
@@ -26,7 +27,7 @@ def main() -> None:
         history = trainer.fit(network, recipe, seed, threads, (x_train, y_train), (x_val, y_val), checkpoint=checkpoint)
         columns = {name: [row[name] for row in history] for name in history[0] if name != "seconds"}
         files.write_csv(paths.HISTORY, columns)
-        temperature = fit_temperature(inference.predict(network, x_val), y_val)
+        temperature = fit_temperature(Predictor(network)(x_val), y_val)
         model = architectures.with_calibrated_softmax(network, recipe.normalization, temperature)
         keras_file.save(model, paths.MODEL)
     seconds = history[-1]["seconds"]

@@ -11,9 +11,10 @@ import pytest
 
 from digits import params
 from digits.common import files
-from digits.model import architectures, inference, keras_file
+from digits.model import architectures, keras_file
 from digits.training.temperature import fit_temperature
 from helpers.mlflow_runs import copy_database
+from helpers.networks import outputs
 from helpers.sandbox import PARAMS, ROOT, STAGES, Sandbox, make_sandbox
 
 RECIPES = params.load(ROOT / "params.yaml").recipes
@@ -54,7 +55,7 @@ def test_pipeline_scores_and_calibrates_an_ensemble(ensemble: Sandbox) -> None:
     assert metrics["temperature"] != 1
     model = keras_file.load(ensemble.root / "data/model.keras")
     x_val, y_val = files.read_arrays(ensemble.root / "data/normalized.npz", "x_val", "y_val")
-    probabilities = inference.predict(model, 255 * x_val)
+    probabilities = outputs(model, 255 * x_val)
     assert fit_temperature(np.log(probabilities), y_val) == pytest.approx(1, abs=2e-3)
 
 

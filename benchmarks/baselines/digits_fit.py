@@ -4,7 +4,8 @@ import tempfile
 from pathlib import Path
 
 from digits.common import files
-from digits.model import architectures, inference
+from digits.model import architectures
+from digits.model.predictor import Predictor
 from digits.params import RECIPES
 from digits.training import trainer
 from digits.training.checkpoint import Checkpoint
@@ -29,5 +30,5 @@ with tempfile.TemporaryDirectory() as folder:
         checkpoint=Checkpoint(Path(folder, "checkpoint.npz")),
     )
 
-predicted = inference.predict(network, x_test).argmax(axis=1)
+predicted = Predictor(network)(x_test).argmax(axis=1)
 timer.report(float((predicted == y_test).mean()))

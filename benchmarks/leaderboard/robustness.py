@@ -14,7 +14,8 @@ from digits.common import files
 from digits.common.errors import UserError
 from digits.common.types import Labels, Pixels
 from digits.data import idx
-from digits.model import inference, keras_file, set_threads
+from digits.model import keras_file, set_threads
+from digits.model.predictor import Predictor
 from digits.tracking import store
 from leaderboard import corruptions
 
@@ -73,7 +74,8 @@ def _load_model(client: MlflowClient, run: Run) -> keras.Model:
 
 def _error_rates(model: keras.Model, corrupted: Corrupted, labels: Labels) -> dict[str, float]:
     """The share of wrong predictions by metric, to six decimals."""
-    predicted = {key: inference.predict(model, images).argmax(axis=1) for key, images in corrupted.items()}
+    predictor = Predictor(model)
+    predicted = {key: predictor(images).argmax(axis=1) for key, images in corrupted.items()}
     return {metric(*key): round(float((classes != labels).mean()), 6) for key, classes in predicted.items()}
 
 

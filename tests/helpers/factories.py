@@ -16,6 +16,7 @@ from digits.common import files, run_record
 from digits.data import catalogue
 
 ROOT = Path(__file__).parents[2]
+PREDICTOR = Path("src/digits/model/predictor.py")
 
 
 def encode_idx(values: NDArray[np.uint8]) -> bytes:
@@ -67,6 +68,7 @@ def make_results(root: Path, epochs: int, accuracy: float, seconds: float | None
     files.write_bytes(root / "data/model.keras", b"weights after %d epochs" % epochs)
     if seconds is not None:
         run_record.save(root / "data/model.keras", 1.7e9, seconds)
+    files.write_bytes(root / PREDICTOR, (ROOT / PREDICTOR).read_bytes())
     write_pipeline(root, epochs)
 
 

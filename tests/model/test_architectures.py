@@ -8,8 +8,9 @@ from scipy.special import softmax
 
 from digits.common.types import Pixels
 from digits.data import normalization
-from digits.model import architectures, inference
+from digits.model import architectures
 from digits.params import Recipe
+from helpers.networks import outputs
 from helpers.recipes import cnn, tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -25,7 +26,7 @@ def test_model_is_the_tutorials(pixels: Pixels) -> None:
     assert [layer.get_config()["activation"] for layer in dense] == ["relu", "relu", "linear"]
     model = architectures.with_calibrated_softmax(network, "l2", temperature=1)
     assert model.layers[-1].name == "probabilities"
-    np.testing.assert_allclose(inference.predict(model, pixels).sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(outputs(model, pixels).sum(axis=1), 1, atol=1e-6)
 
 
 def test_hidden_layers_are_the_recipes() -> None:
@@ -41,7 +42,7 @@ def test_blocks_are_the_recipes(pixels: Pixels) -> None:
     assert network.count_params() == convolutions + (64 + 1) * 10 == 90314
     sides = [layer.output.shape[1] for layer in network.layers if "conv" in layer.name]
     assert sides == [14, 14, 14, 7, 7]
-    assert inference.predict(network, normalization.minmax(pixels)).shape == (len(pixels), 10)
+    assert outputs(network, normalization.minmax(pixels)).shape == (len(pixels), 10)
 
 
 def test_batch_norm_takes_the_place_of_biases() -> None:
@@ -64,10 +65,10 @@ def test_patches_hold_neighbouring_pixels() -> None:
 def test_ensemble_averages_the_logits_of_its_members(pixels: Pixels) -> None:
     ensemble = architectures.build(cnn(members=3), seed=0)
     members = architectures.members(ensemble)
-    logits = [inference.predict(member, normalization.minmax(pixels)) for member in members]
+    logits = [outputs(member, normalization.minmax(pixels)) for member in members]
     assert len({member.get_weights()[0].tobytes() for member in members}) == 3
     expected = np.mean(logits, axis=0)
-    np.testing.assert_allclose(inference.predict(ensemble, normalization.minmax(pixels)), expected, atol=1e-6)
+    np.testing.assert_allclose(outputs(ensemble, normalization.minmax(pixels)), expected, atol=1e-6)
 
 
 def test_network_of_one_member_is_its_own() -> None:
@@ -97,9 +98,9 @@ def test_every_method_has_a_layer() -> None:
 def test_model_that_ships_takes_raw_pixels(pixels: Pixels, method: str) -> None:
     """It predicts for raw pixels what the network predicts for normalized ones."""
     network = architectures.build(tutorial(), seed=0)
-    expected = softmax(inference.predict(network, normalization.METHODS[method](pixels)) / 1.6, axis=1)
+    expected = softmax(outputs(network, normalization.METHODS[method](pixels)) / 1.6, axis=1)
     model = architectures.with_calibrated_softmax(network, method, temperature=1.6)
-    np.testing.assert_allclose(inference.predict(model, pixels), expected, atol=1e-5)
+    np.testing.assert_allclose(outputs(model, pixels), expected, atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01, "the network tells the images apart"
 
 
@@ -113,8 +114,8 @@ def test_temperature_is_read_back(fitted: float) -> None:
 def test_doubled_normalization_would_be_seen(pixels: Pixels) -> None:
     """The tolerance above is fine enough; l2 of l2 is l2, so only minmax can show it."""
     network = architectures.build(tutorial(), seed=0)
-    once = softmax(inference.predict(network, normalization.minmax(pixels)), axis=1)
-    twice = inference.predict(
+    once = softmax(outputs(network, normalization.minmax(pixels)), axis=1)
+    twice = outputs(
         architectures.with_calibrated_softmax(network, "minmax", temperature=1), normalization.minmax(pixels)
     )
     assert np.abs(once - twice).max() > 0.01
@@ -124,4 +125,4 @@ def test_models_probabilities_are_float32(pixels: Pixels) -> None:
     model = architectures.with_calibrated_softmax(architectures.build(tutorial(), seed=0), "l2", temperature=1)
     assert model.input_shape == (None, 28, 28)
     assert model.output_shape == (None, 10)
-    assert inference.predict(model, pixels).dtype == np.float32
+    assert outputs(model, pixels).dtype == np.float32

@@ -13,7 +13,8 @@ import pytest
 from keras.src.saving import saving_lib
 
 from digits.common.types import Pixels
-from digits.model import architectures, inference, keras_file
+from digits.model import architectures, keras_file
+from helpers.networks import outputs
 from helpers.recipes import tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -61,7 +62,7 @@ def test_loaded_model_predicts_the_same_bits(tmp_path: Path, pixels: Pixels, met
     model = architectures.with_calibrated_softmax(architectures.build(tutorial(), seed=0), method, temperature=1)
     keras_file.save(model, tmp_path / "model.keras")
     loaded = keras_file.load(tmp_path / "model.keras")
-    np.testing.assert_array_equal(inference.predict(loaded, pixels), inference.predict(model, pixels))
+    np.testing.assert_array_equal(outputs(loaded, pixels), outputs(model, pixels))
     assert loaded.count_params() == 118282
 
 
@@ -69,7 +70,7 @@ def test_keras_alone_can_load_the_file(tmp_path: Path, pixels: Pixels) -> None:
     """As a user does, and as MLflow's server does."""
     save(tmp_path / "model.keras")
     ours, theirs = keras_file.load(tmp_path / "model.keras"), keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(inference.predict(theirs, pixels), inference.predict(ours, pixels))
+    np.testing.assert_array_equal(outputs(theirs, pixels), outputs(ours, pixels))
 
 
 def test_addresses_in_the_configuration_are_renumbered() -> None:

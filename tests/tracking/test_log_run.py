@@ -271,6 +271,7 @@ def test_first_experiment_names_the_run_and_later_ones_join(logged: Path, monkey
     assert run.data.tags["dvc.experiments"] == "first second"
 
 
+@pytest.mark.slow
 def test_another_machine_changes_nothing(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = runs(logged)[0].data.tags
     monkeypatch.setattr(run_record, "cpu", lambda: "Another CPU")
@@ -300,6 +301,7 @@ def test_description_is_honest_about_uncommitted_code(
     assert words in runs(tree)[0].data.tags[NOTE]
 
 
+@pytest.mark.slow
 def test_clean_run_stays_clean(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A comment that is changed later is no change of the run."""
     for dirty in ("false", "true"):
@@ -328,6 +330,7 @@ def test_deleted_model_is_logged_again(logged: Path) -> None:
     assert champion.source == f"models:/{model.model_id}", "the champion has files"
 
 
+@pytest.mark.slow
 def test_half_written_plot_is_not_logged(tree: Path) -> None:
     (tree / "reports/evaluation/.confusion.123.partial.png").write_bytes(b"half a picture")
     log()
@@ -366,6 +369,7 @@ def test_publishers_at_once_on_a_database_make_one_run(tmp_path: Path) -> None:
     assert len(runs(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_locked_database_is_waited_for(tree: Path) -> None:
     """By another program, such as a backup."""
     with closing(sqlite3.connect(tree / "mlflow.db", isolation_level=None, check_same_thread=False)) as other:
@@ -388,6 +392,7 @@ def test_publishers_at_once_on_a_server_make_one_run(empty_store: Path, tmp_path
         assert_one_run(address, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tree")
 def test_silent_server_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that creates a run must not be sent twice."""
@@ -402,6 +407,7 @@ def test_silent_server_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
             silent.accept()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tree")
 def test_request_without_an_answer_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server may have created the run before it fell silent."""

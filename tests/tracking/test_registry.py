@@ -61,18 +61,21 @@ def test_oldest_version_wins_a_tie(client: MlflowClient, register: Callable[...,
     assert champion(client) == "1"
 
 
+@pytest.mark.slow
 def test_versions_of_another_split_are_not_compared(client: MlflowClient, register: Callable[..., str]) -> None:
     register(0.97)
     register(0.99, split="other")
     assert champion(client) == "1"
 
 
+@pytest.mark.slow
 def test_run_has_one_version(client: MlflowClient, register: Callable[..., str]) -> None:
     run = register(0.97)
     register(0.97, run=run)
     assert len(client.search_model_versions("name = 'digits'")) == 1
 
 
+@pytest.mark.slow
 def test_manually_set_champion_is_kept_out_of_comparison(client: MlflowClient, register: Callable[..., str]) -> None:
     register(0.97)
     model = client.create_logged_model("0", "by hand")
@@ -83,6 +86,7 @@ def test_manually_set_champion_is_kept_out_of_comparison(client: MlflowClient, r
     assert champion(client) == "1"
 
 
+@pytest.mark.slow
 def test_deleted_champion_is_replaced(client: MlflowClient, register: Callable[..., str]) -> None:
     for accuracy in (0.95, 0.97, 0.96):
         register(accuracy)
@@ -91,6 +95,7 @@ def test_deleted_champion_is_replaced(client: MlflowClient, register: Callable[.
     assert champion(client) == "3"
 
 
+@pytest.mark.slow
 def test_champion_whose_model_was_deleted_is_replaced(client: MlflowClient, register: Callable[..., str]) -> None:
     register(0.96)
     best = register(0.98)
@@ -100,6 +105,7 @@ def test_champion_whose_model_was_deleted_is_replaced(client: MlflowClient, regi
     assert champion(client) == "1"
 
 
+@pytest.mark.slow
 def test_champion_whose_files_were_deleted_is_replaced(
     client: MlflowClient, register: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -111,6 +117,7 @@ def test_champion_whose_files_were_deleted_is_replaced(
     assert champion(client) == "1"
 
 
+@pytest.mark.slow
 def test_version_registered_twice_at_once_stays_once(client: MlflowClient, register: Callable[..., str]) -> None:
     """Another process registers the same model between the look and the creation."""
     create = client.create_model_version
@@ -126,6 +133,7 @@ def test_version_registered_twice_at_once_stays_once(client: MlflowClient, regis
     assert str(version.version) == "1" == champion(client)
 
 
+@pytest.mark.slow
 def test_duplicate_may_be_deleted_by_another_process_first(
     client: MlflowClient, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +149,7 @@ def test_duplicate_may_be_deleted_by_another_process_first(
     assert not client.search_model_versions("name = 'digits'")
 
 
+@pytest.mark.slow
 def test_version_unregistered_by_another_process_is_left(
     client: MlflowClient, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -156,6 +165,7 @@ def test_version_unregistered_by_another_process_is_left(
     assert not client.search_model_versions("name = 'digits'")
 
 
+@pytest.mark.slow
 def test_best_version_is_found_behind_deleted_ones(
     client: MlflowClient, register: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ def connect() -> tuple[str, Path]:
     try:
         with store.connect() as (client, experiment_id):
             experiment = client.get_experiment(experiment_id)
-            return experiment.name, Path(local_file_uri_to_path(experiment.artifact_location))  # type: ignore[no-untyped-call]
+            return experiment.name, Path(local_file_uri_to_path(experiment.artifact_location))
     finally:
         forget_store()
 
@@ -80,6 +80,7 @@ def test_artifacts_of_a_shared_database_are_next_to_it(
     assert connect() == ("other", tmp_path / "shared/mlartifacts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("move", [shutil.move, shutil.copytree])
 def test_artifacts_are_found_where_the_database_is_now(
     empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, move: Callable[[Path, Path], object]

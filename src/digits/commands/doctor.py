@@ -5,8 +5,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +13,12 @@ from pathlib import Path
 
 import digits
 from digits.common import files, paths, run_record
+from digits.common.dvc import dvc
 from digits.common.errors import UserError
 from digits.common.git import head
 from digits.data.catalogue import CATALOGUE
 
 SHOWN = 3  # names in a line
-WEEK = 7 * 24 * 3600  # seconds
 FREE = 2e9  # bytes that a run and its environment may need
 # Settings of a user that change where or how things run. Passwords are not printed.
 VARIABLES = re.compile("^(DIGITS_|DVC_|MLFLOW_|ONEDNN_|PYTHONPATH|PYTHONHOME)")
@@ -68,12 +66,12 @@ def _settings() -> Iterator[Finding]:
 
 def _git() -> Iterator[Finding]:
     try:
-        commit = head()
+        commit, settings = head(), dvc("config", "--list").splitlines()
     except UserError as error:
-        yield Finding("Git", str(error), "do what Git says")
+        yield Finding("Git", str(error), "do what the message says")
         return
     yield Finding("Git", f"commit {commit[:12]}" if commit else "no commit: digits verify and digits sweep need one")
-    if commit and _dvc("config", "core.no_scm").strip() == "true":
+    if commit and "core.no_scm=true" in settings:
         yield Finding("Git", "DVC was told that there is no repository", "dvc config --local --unset core.no_scm")
 
 
@@ -88,7 +86,11 @@ def _data() -> Iterator[Finding]:
 
 def _cache() -> Iterator[Finding]:
     """DVC takes an object's name for its content; so a damaged one would be restored."""
-    objects = Path(_dvc("cache", "dir").strip()) / "files/md5"
+    try:
+        objects = Path(dvc("cache", "dir")) / "files/md5"
+    except UserError as error:
+        yield Finding("DVC's cache", str(error), "do what the message says")
+        return
     found = [path for path in objects.glob("??/*") if re.fullmatch(r"[0-9a-f]{30}(\.dir)?", path.name)]
     damaged = [path for path in found if _md5(path) != path.parent.name + path.name.removesuffix(".dir")]
     size = sum(path.stat().st_size for path in found) / 1e6
@@ -127,7 +129,7 @@ def _store() -> Iterator[Finding]:
 
 def _checkpoints() -> Iterator[Finding]:
     found = list((paths.state_dir() / "checkpoints").glob("*.npz"))
-    old = [path for path in found if time.time() - path.stat().st_mtime > WEEK]
+    old = [path for path in found if time.time() - path.stat().st_mtime > run_record.ABANDONED_AFTER]
     if old:
         fact = f"{len(old)} of training runs that were abandoned over a week ago"
         yield Finding("checkpoints", fact, _removal(old, "their space is free"))
@@ -149,9 +151,3 @@ def _md5(path: Path) -> str:
 def _removal(paths: Sequence[Path], then: str) -> str:
     """A command that removes the first of some files, and what comes then."""
     return f"rm -f {shlex.join(map(str, paths[:SHOWN]))}; then {then if len(paths) <= SHOWN else 'digits doctor again'}"
-
-
-def _dvc(*arguments: str) -> str:
-    """The output of a command of DVC; empty if it fails."""
-    command = [str(Path(sys.executable).with_name("dvc")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603

@@ -165,7 +165,7 @@ def _expected(content: RunContent, logged: _Logged, stages: Iterable[str]) -> Va
     values |= _digests(content.artifacts, stages)
     if logged.model:
         with TemporaryDirectory() as folder:
-            mlflow_model.write(Path(folder, "model"), content.model, logged.model, content.example)
+            mlflow_model.write(Path(folder, "model"), content, logged.model)
             values |= _model(Path(folder, "model"))
         if content.version_tags:
             values |= {"source of the registered version": f"models:/{logged.model.model_id}"}

@@ -9,6 +9,8 @@ from pathlib import Path
 from digits.common import files, paths
 from digits.common.errors import UserError
 
+ABANDONED_AFTER = 7 * 24 * 3600  # seconds since a training run last wrote anything
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -177,7 +177,7 @@ class _RunLogger:
         if model.status != LoggedModelStatus.READY or not self.has_model_file(model):
             self.client.log_batch(run_id, metrics=run_content.metrics(self.content, run, model.model_id))
             with TemporaryDirectory() as folder:
-                mlflow_model.write(Path(folder, "model"), self.content.model, model, self.content.example)
+                mlflow_model.write(Path(folder, "model"), self.content, model)
                 self.client.log_model_artifacts(model.model_id, str(Path(folder, "model")))
             self.client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
         return model

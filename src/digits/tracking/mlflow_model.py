@@ -1,6 +1,7 @@
-"""The trained model in the layout of MLflow's Keras flavour, without importing Keras and with DVC's bytes.
+"""The trained model in the layout of MLflow, without importing Keras and with DVC's bytes.
 
-`mlflow.keras.log_model` would load TensorFlow and save the model again, with other bytes.
+`mlflow.keras.log_model` would load TensorFlow and save the model again, with other bytes, and a server of it would call
+Keras's `Model.predict`, which takes a hundred times as long for one image as the compiled predictor.
 """
 
 from importlib import metadata
@@ -12,21 +13,17 @@ from mlflow.entities import LoggedModel
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
-from digits.common.types import CLASSES, IMAGE_SIDE, Images
+from digits.common.types import CLASSES
+from digits.tracking.run_content import RunContent
 
-SIGNATURE = ModelSignature(
-    inputs=Schema([TensorSpec(np.dtype(np.float32), (-1, IMAGE_SIDE, IMAGE_SIDE))]),
-    outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, CLASSES))]),
-)
+# MLflow would refuse every type but that of the signature's inputs; the predictor takes all, and checks the rest.
+SIGNATURE = ModelSignature(outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, CLASSES))]))
 
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas")
 
 
-def write(folder: Path, keras_file: Path, logged: LoggedModel, example: Images) -> None:
-    """Write `folder`, which must not exist, so that `mlflow.pyfunc.load_model` and `mlflow models serve` read it.
-
-    The example is some raw images, float32 (n, 28, 28), pixels 0..255.
-    """
+def write(folder: Path, content: RunContent, logged: LoggedModel) -> None:
+    """Write `folder`, which must not exist, for `mlflow.pyfunc`, `mlflow models serve` and `mlflow.keras`."""
     model = Model(logged.artifact_location, logged.source_run_id, model_uuid=logged.model_id, model_id=logged.model_id)
     versions = {name: metadata.version(name) for name in REQUIREMENTS}
     model.add_flavor(
@@ -34,14 +31,12 @@ def write(folder: Path, keras_file: Path, logged: LoggedModel, example: Images) 
     )
     pyfunc.save_model(
         folder,
-        loader_module="mlflow.keras",
-        data_path=keras_file,
+        loader_module=content.predictor.stem,
+        code_paths=[str(content.predictor)],
+        data_path=content.model,
         mlflow_model=model,
         signature=SIGNATURE,
-        input_example=example,
+        input_example=content.example,
         pip_requirements=[f"{name}=={version}" for name, version in versions.items()],
     )
-    # The flavour's loader takes the whole folder, and looks up the name of Keras's module.
-    (folder / "data/keras_module.txt").write_text("keras")
-    del model.flavors["python_function"]["data"]
-    model.save(str(folder / "MLmodel"))
+    (folder / "data/keras_module.txt").write_text("keras")  # the Keras flavour looks up the name of the module there

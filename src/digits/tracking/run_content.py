@@ -21,6 +21,7 @@ from digits.data import idx
 from digits.tracking.state import State
 
 CODE = ("src", "stages", "dvc.yaml")  # uncommitted changes here make a run dirty
+PREDICTOR = Path("src/digits/model/predictor.py")  # a copy of it travels with the model
 FILES = (Path("params.yaml"), Path("dvc.lock"), paths.METRICS, paths.HISTORY, paths.PREDICTION)
 NAMES = {  # in MLflow, of the numbers in metrics.json that are not called test_NAME there
     "parameters": "parameters",
@@ -56,6 +57,7 @@ class RunContent:
     datasets: list[DatasetInput]
     artifacts: Mapping[str, bytes]  # by path
     model: Path  # the .keras file, an absolute path
+    predictor: Path  # the file of digits.model.predictor, an absolute path
     example: Images  # two raw test images
     version_tags: Mapping[str, str] | None  # of the registered version; None for a model that is not registered
 
@@ -93,6 +95,7 @@ def read(state: State) -> RunContent:
         datasets=list(_datasets(dataset, labels, state.outs)),
         artifacts=_read_artifacts(),
         model=paths.MODEL.absolute(),
+        predictor=PREDICTOR.absolute(),
         example=images[:2].astype(np.float32),
         version_tags=version_tags,
     )

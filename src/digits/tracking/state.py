@@ -3,8 +3,6 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from digits.common.dvc import dvc
 from digits.common.errors import UserError
 
 TRACK = "track"
@@ -54,7 +53,7 @@ def check(root: Path = Path()) -> None:
     Raises:
         UserError: something has changed since its stage ran.
     """
-    found = set(_leaves(json.loads(_dvc(root, "status", "--json", *locked_stages(root)))))
+    found = set(_leaves(json.loads(dvc("status", "--json", *locked_stages(root), folder=root))))
     uncached = {name for name, how in found if how == NOT_IN_CACHE}
     changes = {(name, how) for name, how in found if how not in (NOT_IN_CACHE, "always changed")}
     if uncached:  # dvc status does not say whether these have changed
@@ -66,19 +65,10 @@ def check(root: Path = Path()) -> None:
 
 def _modified_outputs(root: Path) -> set[str]:
     """The outputs that are not those of dvc.lock, whether DVC has these in its cache or not."""
-    top = Path(root, _dvc(root, "root").strip())
-    changes = json.loads(_dvc(root, "data", "status", "--json")).get("uncommitted", {})
+    top = Path(root, dvc("root", folder=root))
+    changes = json.loads(dvc("data", "status", "--json", folder=root)).get("uncommitted", {})
     names = [*changes.get("modified", []), *changes.get("deleted", [])]
     return {os.path.relpath(top / name, root) for name in names}
-
-
-def _dvc(root: Path, *arguments: str) -> str:
-    """The output of a command of DVC."""
-    command = [str(Path(sys.executable).with_name("dvc")), *arguments]
-    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
-    if ran.returncode:
-        raise UserError(f"dvc {arguments[0]}: {' '.join(ran.stderr.split())}")
-    return ran.stdout
 
 
 def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -63,7 +63,7 @@ def connect(*, create: bool = True) -> Iterator[tuple[MlflowClient, str]]:
         if database:
             _check_file(database, create=create)
         with chdir(paths.repo_root()), lock:
-            absolute = tracking_uri()
+            absolute = _absolute(uri, database)
             if not _is_server(uri):
                 _check_database(absolute)
             mlflow.set_tracking_uri(absolute)
@@ -108,8 +108,7 @@ def tracking_uri() -> str:
     Characters such as % and ? are encoded. With its driver's name, MLflow does not make a folder of the encoded name.
     """
     uri = configured_uri()
-    database = _database(uri)
-    return sqlalchemy.URL.create("sqlite+pysqlite", database=str(database)).render_as_string() if database else uri
+    return _absolute(uri, _database(uri))
 
 
 def without_password(text: str) -> str:
@@ -124,6 +123,10 @@ def without_password(text: str) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, "***")
     return re.sub(r"://[^/\s]+@", "://***@", text.replace("sqlite+pysqlite:", "sqlite:"))
+
+
+def _absolute(uri: str, database: Path | None) -> str:
+    return sqlalchemy.URL.create("sqlite+pysqlite", database=str(database)).render_as_string() if database else uri
 
 
 def _is_server(uri: str) -> bool:

@@ -15,7 +15,6 @@ from digits.tracking import run_content, store
 from digits.tracking.run_content import EPOCH_SECONDS_TAG, EXPERIMENTS_TAG, MODEL_TAG, NOTE_TAG, STATE_TAG, TRAINING_TAG
 
 NOTE = "In training; `track` will add the results."
-WEEK = 7 * 24 * 3600 * 1000  # milliseconds
 
 RUNNING, KILLED = RunStatus.to_string(RunStatus.RUNNING), RunStatus.to_string(RunStatus.KILLED)
 SUFFIX = ", in training"  # of the name
@@ -44,7 +43,8 @@ def has_given_name(run: Run) -> bool:
 
 def find_abandoned(client: MlflowClient, experiment_id: str) -> list[Run]:
     """The training runs that began over a week ago and are still RUNNING."""
-    begun = f"attributes.start_time < {round(1000 * time.time()) - WEEK} AND tags.`{TRAINING_TAG}` != ''"
+    latest = round(1000 * (time.time() - run_record.ABANDONED_AFTER))
+    begun = f"attributes.start_time < {latest} AND tags.`{TRAINING_TAG}` != ''"
     return list(client.search_runs([experiment_id], f"{begun} AND attributes.status = '{RUNNING}'"))
 
 

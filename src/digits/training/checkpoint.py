@@ -64,5 +64,5 @@ class Checkpoint:
         """Delete this checkpoint, and any that is older than a week."""
         self.path.unlink(missing_ok=True)
         for path in self.path.parent.glob("*.npz"):
-            if time.time() - path.stat().st_mtime > 7 * 24 * 3600:
+            if time.time() - path.stat().st_mtime > run_record.ABANDONED_AFTER:
                 path.unlink()

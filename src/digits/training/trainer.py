@@ -12,12 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 from tqdm import tqdm
 
 from digits import model
 from digits.common.errors import UserError
 from digits.common.types import Images, Labels
 from digits.model import architectures
+from digits.model.predictor import Predictor
 from digits.params import Mlp, Recipe
 from digits.training.augmentation import sample_warps, warp
 from digits.training.checkpoint import Checkpoint
@@ -80,7 +82,7 @@ def fit(
     shards = batch_shards(recipe, threads)
     train_epochs = [make_train_epoch(*pair, recipe, shards) for pair in zip(members, optimizers, strict=True)]
     variables = [*network.variables, *(variable for optimizer in optimizers for variable in optimizer.variables)]
-    eval_step = make_eval_step(network)
+    predictor = Predictor(network)
 
     history = checkpoint.restore(variables) if checkpoint else []
     if history:
@@ -95,7 +97,7 @@ def fit(
             loss, accuracy = np.mean(means, axis=0)
             row = {"epoch": epoch, "loss": float(loss), "accuracy": float(accuracy)}
             if validation and len(validation[1]):
-                row |= validate(eval_step, validation)
+                row |= validate(predictor, validation)
             check_finite(row, variables, recipe)
             history.append({**row, "seconds": time.perf_counter() - started})
             if checkpoint:
@@ -226,27 +228,12 @@ def losses_and_correct(labels: tf.Tensor, logits: tf.Tensor, smoothing: float = 
 # After an epoch: validation and divergence.
 
 
-def make_eval_step(network: keras.Model) -> CompiledFunction:
-    """The compiled function that sums the losses and the correct predictions of a batch.
-
-    A plain graph: XLA would compile for longer than a training run's whole validation takes.
-    """
-
-    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def eval_step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        losses, correct = losses_and_correct(labels, network(images, training=False))
-        return tf.reduce_sum(losses), tf.reduce_sum(correct)
-
-    return eval_step  # type: ignore[no-any-return]
-
-
-def validate(eval_step: CompiledFunction, validation: Split, batch_size: int = 1000) -> EpochMetrics:
+def validate(predictor: Predictor, validation: Split) -> EpochMetrics:
     """`val_loss` (nats) and `val_accuracy` (0..1), the means over the validation set."""
-    images, labels = as_tensors(validation)
-    starts = range(0, len(labels), batch_size)
-    sums = [eval_step(images[i : i + batch_size], labels[i : i + batch_size]) for i in starts]
-    loss, accuracy = np.sum(np.array(sums, dtype=np.float64), axis=0) / len(labels)
-    return {"val_loss": float(loss), "val_accuracy": float(accuracy)}
+    images, labels = validation
+    logits = predictor(images).astype(np.float64)
+    losses = -log_softmax(logits, axis=1)[range(len(labels)), labels]
+    return {"val_loss": float(losses.mean()), "val_accuracy": float((logits.argmax(axis=1) == labels).mean())}
 
 
 def check_finite(row: EpochMetrics, variables: Sequence[keras.Variable], recipe: Recipe) -> None:

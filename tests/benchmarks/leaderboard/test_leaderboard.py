@@ -318,6 +318,7 @@ def measure(folder: Path) -> None:
     robustness.measure(robustness.unmeasured(runs(folder)), Path("data/raw"), lambda: None)
 
 
+@pytest.mark.slow
 def test_interrupted_measurement_goes_on_with_what_is_missing(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {run.info.run_id: run.data.metrics for run in runs(logged)}
     models = Recorder(monkeypatch)
@@ -332,6 +333,7 @@ def test_interrupted_measurement_goes_on_with_what_is_missing(logged: Path, monk
         assert run.data.metrics == before[run.info.run_id] | CORRUPTED | {robustness.METRIC: 0.25}
 
 
+@pytest.mark.slow
 def test_killed_before_the_tag_it_is_measured_again(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Recorder(monkeypatch)
     with monkeypatch.context() as patch:
@@ -343,6 +345,7 @@ def test_killed_before_the_tag_it_is_measured_again(logged: Path, monkeypatch: p
     assert not robustness.unmeasured(runs(logged))
 
 
+@pytest.mark.slow
 def test_other_corruptions_are_measured_again(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Recorder(monkeypatch)
     measure(logged)
@@ -382,6 +385,7 @@ def test_error_rates_are_those_of_the_runs_model(logged: Path, monkeypatch: pyte
     assert found[robustness.METRIC] == pytest.approx(1.5 / len(CORRUPTED), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_deleted_model_is_one_line(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(robustness, "set_threads", lambda _: None)
     client = MlflowClient()
@@ -391,6 +395,7 @@ def test_deleted_model_is_one_line(logged: Path, monkeypatch: pytest.MonkeyPatch
         measure(logged)
 
 
+@pytest.mark.slow
 def test_logging_a_measured_state_again_changes_nothing(logged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Recorder(monkeypatch)
     measure(logged)

@@ -9,7 +9,8 @@ from digits import model
 from digits.commands.predict import model_check
 from digits.common.errors import UserError
 from digits.common.types import CLASSES, IMAGE_SIDE, Classifier
-from digits.model import inference, keras_file
+from digits.model import keras_file
+from digits.model.predictor import Predictor
 
 IMAGE = (IMAGE_SIDE, IMAGE_SIDE)
 SHAPES = ((None, *IMAGE), (None, CLASSES))  # of inputs and outputs
@@ -23,13 +24,22 @@ def load(name: str) -> Classifier:
     """
     if not name.startswith("models:/"):
         return _load_file(Path(name), name, "`dvc repro` trains one")
+    with TemporaryDirectory() as folder:
+        return _load_file(download(name, Path(folder)), name, "stage track did not log it")
+
+
+def download(name: str, folder: Path) -> Path:
+    """The .keras file of a model in MLflow's registry, in `folder`; it is missing if stage track did not log the model.
+
+    Raises:
+        UserError: there is no such model.
+    """
     import mlflow  # takes a second
 
     from digits.tracking import store
 
-    with TemporaryDirectory() as folder, store.connect(create=False):
-        downloaded = mlflow.artifacts.download_artifacts(name, dst_path=folder)
-        return _load_file(Path(downloaded, "data/model.keras"), name, "stage track did not log it")
+    with store.connect(create=False):
+        return Path(mlflow.artifacts.download_artifacts(name, dst_path=str(folder)), "data/model.keras")
 
 
 def _load_file(path: Path, name: str, advice: str) -> Classifier:
@@ -49,7 +59,9 @@ def _read(path: Path) -> Classifier:
     if (classifier.input_shape, classifier.output_shape) != SHAPES:
         raise ValueError("it does not take images of 28 x 28 pixels and give 10 probabilities")
     black_and_line = np.stack([np.zeros(IMAGE), np.diag(np.full(IMAGE_SIDE, 255))])
-    probabilities = inference.predict(classifier, black_and_line)
+    predictor = Predictor(classifier)
+    probabilities = predictor(black_and_line)
     if not (np.isfinite(probabilities).all() and np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)):
         raise ValueError("its outputs are not probabilities")
-    return lambda images: inference.predict(classifier, images)
+    predictor.compile()
+    return predictor

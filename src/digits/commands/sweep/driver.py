@@ -29,6 +29,7 @@ from digits.commands import clone
 from digits.commands.sweep import worker
 from digits.commands.sweep.grid import Configuration
 from digits.common import paths
+from digits.common.dvc import dvc
 from digits.common.errors import UserError
 from digits.common.git import GitError, git, uncommitted
 from digits.tracking import run_content, store
@@ -129,11 +130,7 @@ def _is_local(address: str) -> bool:
 
 def _cache_dir() -> str:
     """The folder of this repository's DVC cache, which workers on this machine share."""
-    command = [str(Path(sys.executable).with_name("dvc")), "cache", "dir"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if ran.returncode:
-        raise UserError(ran.stderr.strip())
-    return str(Path(ran.stdout.splitlines()[-1]).absolute())
+    return str(Path(dvc("cache", "dir")).absolute())
 
 
 def _known_runs(experiment_id: str, commit: str) -> dict[frozenset[tuple[str, str]], Run]:
