@@ -50,6 +50,14 @@ SWEEP_WORKERS = (1, 2)
 GROWTH = (1, 3, 10)  # times the training images
 
 BATCHES = (1, 32, 1000)  # images in a request
+CLIENTS = (1, 16)
+SERVERS = {
+    "process": "in this process",
+    "digits": "`digits serve`",
+    "fastapi": "a bare FastAPI app with the same predictor",
+    "keras": "MLflow's own Keras flavour",
+    "encode": "the client's JSON",
+}
 
 PROCESSES = {
     "script": "the tutorial's script, which trains on all 60,000 images",
@@ -115,13 +123,27 @@ def _convolutions(results: Mapping[str, Any]) -> Iterator[str]:
 
 def serving(results: Mapping[str, Any]) -> Iterator[str]:
     """The table of predictions, and where they were measured."""
-    yield "| predictions of the champion | images | requests per second | median | 99th percentile |"
-    yield "| --- | ---: | ---: | ---: | ---: |"
-    for row in results["rows"]:
-        numbers = f"{row['requests_per_second']:,.0f} | {row['p50']:.1f} ms | {row['p99']:.1f} ms"
-        yield f"| {row['way']} | {row['batch']:,} | {numbers} |"
+    yield "| predictions of the champion | images | requests per second | median | 99th percentile | sixteen clients |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    rows = {(row["way"], row["batch"], row["clients"]): row for row in results["rows"]}
+    for way, title in SERVERS.items():
+        for batch in BATCHES:
+            one, sixteen = rows[way, batch, 1], rows.get((way, batch, CLIENTS[-1]))
+            numbers = f"{_rate(one)} | {one['p50']:.2f} ms | {one['p99']:.2f} ms | {_rate(sixteen) if sixteen else ''}"
+            yield f"| {title} | {batch:,} | {numbers} |"
     yield ""
-    yield f"One client on the {results['cores']} cores of the server, {results['cpu']}."
+    where = f"the clients share the {results['cores']} cores, {results['cpu']}"
+    yield f"One client, and requests per second of sixteen; medians of {results['rounds']} rounds; {where}."
+    soak, (first, *_, last) = results["soak"], results["soak"]["megabytes"]
+    yield (
+        f"{soak['requests']:,} requests of sixteen clients to `digits serve`: {len(soak['errors'])} errors; the server "
+        f"had {first:.0f} MB before and {last:.0f} MB after."
+    )
+
+
+def _rate(row: Mapping[str, float]) -> str:
+    rate = row["requests_per_second"]
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
 
 
 def _processes(results: Mapping[str, Any]) -> Iterator[str]:

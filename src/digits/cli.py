@@ -78,9 +78,9 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Only this machine can reach it.")] = 8001,
 ) -> None:
     """Serve the predictions of the best model in MLflow over HTTP. Stop it with Ctrl-C."""
-    from digits.commands import mlflow_servers
+    from digits.commands import serving
 
-    mlflow_servers.serve_champion(port)
+    serving.serve_champion(port)
 
 
 @app.command()
@@ -133,9 +133,9 @@ def ui(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, but do not open it.")] = False,
 ) -> None:
     """Compare the runs in MLflow's pages, in the browser. Stop it with Ctrl-C."""
-    from digits.commands import mlflow_servers
+    from digits.commands import runs_page
 
-    mlflow_servers.show_runs(port, open_browser=not no_browser)
+    runs_page.show_runs(port, open_browser=not no_browser)
 
 
 @app.command()

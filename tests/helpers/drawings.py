@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
 
 import numpy as np
 
-from digits.commands import network
 from digits.commands.draw import server
 from digits.common.types import Classifier, Pixels, Probabilities
+from helpers.servers import running
 
 
 def by_width(images: Pixels) -> Probabilities:
@@ -21,13 +20,6 @@ def by_width(images: Pixels) -> Probabilities:
 
 @contextmanager
 def serving(classify: Classifier, port: int = 0) -> Iterator[str]:
-    """Serve until the block ends; gives the address."""
-    running = server.make_server(classify)
-    with network.listen(port) as listener:
-        thread = Thread(target=running.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            running.should_exit = True
-            thread.join()
+    """Serve the page until the block ends; gives the address."""
+    with running(server.make_app(classify), port) as address:
+        yield address

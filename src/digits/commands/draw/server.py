@@ -12,14 +12,13 @@ from threading import Thread
 from typing import Annotated, Any
 
 import numpy as np
-import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from digits.commands.network import HOST, listen
+from digits.commands.network import HOST, listen, make_server
 from digits.commands.predict import pictures
 from digits.common.errors import UserError
 from digits.common.types import Classifier
@@ -35,7 +34,7 @@ def serve(model: str, port: int, *, open_browser: bool) -> None:
     with listen(port) as listener:  # first, because loading the model takes seconds
         from digits.commands.predict import models
 
-        running = make_server(models.load(model))
+        running = make_server(make_app(models.load(model)))
         address = f"http://{HOST}:{port}"
         print(f"Draw a digit: {address} (Ctrl-C to stop)", flush=True)
         if open_browser:
@@ -73,12 +72,6 @@ def make_app(classify: Classifier) -> FastAPI:
 
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app
-
-
-def make_server(classify: Classifier) -> uvicorn.Server:
-    """A server to be run with the socket of `network.listen`. Ctrl-C ends it and raises KeyboardInterrupt."""
-    options: Any = {"lifespan": "off", "ws": "none", "log_level": "warning", "server_header": False}
-    return uvicorn.Server(uvicorn.Config(make_app(classify), timeout_graceful_shutdown=5, **options))
 
 
 async def _read_drawing(request: Request) -> bytes:

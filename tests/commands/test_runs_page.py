@@ -1,4 +1,4 @@
-"""`digits ui` and `digits serve`: which servers are started, and where nothing is."""
+"""`digits ui`, and `digits serve` without a champion: which server is started, and where."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from digits import cli
-from digits.commands import mlflow_servers
+from digits.commands import runs_page
 from digits.common.errors import UserError
 from digits.tracking import store
 from helpers import browser
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.xdist_group("tracking")
 def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, ...]]]:
     """The arguments of the servers that are started."""
     found = list[tuple[str, ...]]()
-    monkeypatch.setattr(mlflow_servers, "_run", lambda *arguments, **_: found.append(arguments))
+    monkeypatch.setattr(runs_page, "_run", lambda *arguments, **_: found.append(arguments))
     yield found
     forget_store()
 

@@ -1,4 +1,4 @@
-"""MLflow's servers: its pages, opened at the runs, and the champion's predictions over HTTP."""
+"""`digits ui`: MLflow's pages, opened at the runs."""
 
 import os
 import socket
@@ -11,8 +11,7 @@ from threading import Thread
 
 from digits.commands.network import HOST, listen
 from digits.common import paths
-from digits.common.errors import UserError
-from digits.tracking import experiment_page, registry, store
+from digits.tracking import experiment_page, store
 
 START = 60  # seconds that the server may take
 
@@ -42,23 +41,8 @@ def show_runs(port: int, *, open_browser: bool) -> None:
     _run("ui", "--workers", "1", "--host", HOST, "--port", str(port), **variables)
 
 
-def serve_champion(port: int) -> None:
-    """Serve the champion until Ctrl-C.
-
-    Raises:
-        UserError: the store or the port cannot be used, or there is no champion.
-    """
-    with store.connect(create=False) as (client, _):
-        if not registry.find_champion(client):
-            raise UserError(f"MLflow has no champion of the model {registry.NAME} yet; log one with: dvc repro")
-    listen(port).close()
-    model = f"models:/{registry.NAME}@{registry.CHAMPION}"
-    options = ("--model-uri", model, "--env-manager", "local", "--host", HOST, "--port", str(port))
-    _run("models", "serve", *options, MLFLOW_TRACKING_URI=store.configured_uri())
-
-
 def _run(*arguments: str, **variables: str) -> None:
-    """Run a server of MLflow until it ends, in the folder where the path of an SQLite database starts."""
+    """Run MLflow until it ends, in the folder where the path of an SQLite database starts."""
     command = [str(Path(sys.executable).with_name("mlflow")), *arguments]
     # In a session of its own, it does not see Ctrl-C, at which it would print a traceback.
     with subprocess.Popen(  # noqa: S603
