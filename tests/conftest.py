@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -46,12 +48,16 @@ def tensorflow() -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an mlflow.db that has no runs, to be copied: MLflow takes seconds to make one."""
+def empty_store(pytestconfig: pytest.Config) -> Path:
+    """A folder with an mlflow.db that has no runs, to be copied. MLflow takes seconds to make one; pytest keeps it."""
     from helpers.mlflow_runs import make_database  # imports MLflow, which takes seconds
 
-    folder = tmp_path_factory.mktemp("empty")
-    make_database(folder / "mlflow.db")
+    assert pytestconfig.cache
+    folder = pytestconfig.cache.mkdir(f"mlflow-{metadata.version('mlflow')}")
+    if not (folder / "mlflow.db").exists():
+        with TemporaryDirectory(dir=folder) as made:
+            make_database(Path(made, "mlflow.db"))
+            Path(made, "mlflow.db").replace(folder / "mlflow.db")
     return folder
 
 

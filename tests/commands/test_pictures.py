@@ -70,6 +70,7 @@ def test_digit_fills_the_box_and_its_mass_is_in_the_centre(seven: Pixels) -> Non
     assert seven.max() == 255
 
 
+@pytest.mark.slow
 def test_image_of_mnist_stays_as_it_is(mnist: Pixels, read_back: list[Pixels]) -> None:
     """None is taken for two digits, broken strokes included."""
     likenesses = [likeness(read, image) for read, image in zip(read_back, mnist, strict=True)]

@@ -106,6 +106,7 @@ def test_others_are_answered_when_some_cannot_be(capsys: pytest.CaptureFixture[s
     assert [one["file"] for one in json.loads(capsys.readouterr().out)] == ["one.png"]
 
 
+@pytest.mark.slow
 def test_plot_shows_every_picture(folder: Path) -> None:
     predict(["one.png", "zero.png"], MODEL, save_plot=folder / "plots/two.png")
     assert (folder / "plots/two.png").read_bytes().startswith(b"\x89PNG")

@@ -130,6 +130,7 @@ def test_truncated_arrays_are_refused(archive: Path) -> None:
         assert_refused(archive, "x", "y")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")  # NumPy's, of a damaged header that it can still read
 def test_damaged_byte_is_refused_or_harmless(archive: Path) -> None:
     """Every byte in turn: the arrays are either read as they were, or the error names the file."""

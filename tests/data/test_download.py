@@ -200,6 +200,7 @@ def test_error_has_a_line_per_source_and_ends_with_advice(
     assert last.endswith("dvc repro")
 
 
+@pytest.mark.slow
 def test_silent_sources_end_in_an_error_that_names_each(
     entry: Dataset, silent: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +219,7 @@ def test_malformed_files_are_refused(
     assert not (tmp_path / "raw/dataset.json").exists()
 
 
+@pytest.mark.slow
 def test_mnist_comes_with_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The catalogue's own entry, without a network."""
 

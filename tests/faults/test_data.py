@@ -122,6 +122,7 @@ def test_next_source_serves_and_a_line_says_why(
     assert {path.name for path in (tmp_path / "raw").iterdir()} == {*dataset.sha256, "dataset.json"}
 
 
+@pytest.mark.slow
 def test_killed_download_is_completed(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 6: SIGKILL, when half of a file has arrived."""
     has_sent_half = threading.Event()
@@ -150,6 +151,7 @@ def test_killed_download_is_completed(dataset: Dataset, tmp_path: Path, monkeypa
     assert len(idx.read_train(tmp_path / "raw")[0]) == 20
 
 
+@pytest.mark.slow
 def test_bomb_is_refused_in_little_memory(tmp_path: Path) -> None:
     """Row 8: two images, then gigabytes of zeros; and a header that asks for them."""
     header = struct.pack(">4I", 0x0803, 2, 28, 28)

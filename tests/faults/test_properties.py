@@ -20,7 +20,7 @@ from digits.data.catalogue import TRAIN_IMAGES, TRAIN_LABELS
 from helpers.factories import encode_idx, gzipped
 from helpers.sandbox import ROOT
 
-EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "50"))
 many = settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -1,6 +1,6 @@
 """The predictor answers as Keras does, for any number of images; a model in MLflow takes them in any form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -20,6 +20,9 @@ def make_model(recipe: Recipe) -> keras.Model:
     return architectures.with_calibrated_softmax(architectures.build(recipe, seed=0), recipe.normalization, 1.5)
 
 
+pytestmark = pytest.mark.xdist_group("predictor")  # so that a model is compiled once
+
+
 @pytest.fixture(scope="module")
 def model(tensorflow: None) -> keras.Model:  # noqa: ARG001 (configured first)
     return make_model(tutorial(hidden=(16,)))
@@ -33,22 +36,20 @@ def test_answers_are_those_of_the_model(recipe: Recipe, pixels: Pixels) -> None:
     np.testing.assert_allclose(Predictor(model)(pixels), outputs(model, pixels), atol=1e-6)
 
 
+@pytest.fixture(scope="module")
+def served(model: keras.Model) -> Iterator[ServedModel]:
+    """With batches of 1 and 8 images, which take less time to compile."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(predictor, "SIZES", (1, 8))
+        yield ServedModel(model)
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 16, 20, 64])
-def test_every_image_has_its_row(
-    model: keras.Model, pixels: Pixels, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predictor, "SIZES", (1, 8))
-    answers = Predictor(model)(pixels[:count])
+def test_every_image_has_its_row(served: ServedModel, model: keras.Model, pixels: Pixels, count: int) -> None:
+    answers = served.predict(pixels[:count])
     assert answers.shape == (count, 10)
     assert answers.dtype == np.float32
     np.testing.assert_allclose(answers, outputs(model, pixels)[:count], atol=1e-6)
-
-
-@pytest.fixture(scope="module")
-def served(model: keras.Model) -> ServedModel:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(predictor, "SIZES", (1, 8))
-        return ServedModel(model)
 
 
 @pytest.mark.parametrize(

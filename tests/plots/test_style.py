@@ -27,6 +27,7 @@ def test_users_settings_do_not_matter(tmp_path: Path) -> None:
         assert mpl.rcParams["font.size"] == 20, "and are as they were afterwards"
 
 
+@pytest.mark.slow
 def test_backend_of_a_notebook_does_not_matter() -> None:
     notebook = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **notebook}

@@ -185,6 +185,7 @@ def test_history_has_a_row_per_epoch(run: Run) -> None:
     assert 0 < seconds[0] < seconds[1] < seconds[2] < seconds[3]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_members_see_other_orders_and_other_warps(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     made = list[list[NDArray[Any]]]()
@@ -470,6 +471,7 @@ def test_weights_alone_decay() -> None:
 # The progress bar.
 
 
+@pytest.mark.slow
 def test_bar_counts_epochs_and_shows_metrics(split: Split, capsys: pytest.CaptureFixture[str]) -> None:
     _, (row,) = fit(tutorial(epochs=1, hidden=()), split)
     shown = capsys.readouterr().err

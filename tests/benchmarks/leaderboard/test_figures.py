@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 
 from leaderboard import figures
 
+pytestmark = pytest.mark.slow
+
 METADATA = {"title": "Fashion", "classes": ["T-shirt", *"bcdefghij"]}
 
 
