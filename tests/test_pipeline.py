@@ -318,11 +318,12 @@ def wait_for_queue(sandbox: Sandbox) -> None:
                 sandbox.run("dvc", "queue", "logs", "--follow", line.split()[0])
 
 
-def test_monorepo_keeps_everything_in_its_folder(tmp_path: Path) -> None:
+def test_monorepo_keeps_everything_in_its_folder(empty_store: Path, tmp_path: Path) -> None:
     """Digits as a part of a larger DVC repository, whose root DVC names in DVC_ROOT."""
     inner = make_sandbox(tmp_path / "outer/digits", stand_ins=True)
     shutil.rmtree(inner.root / ".git")
     shutil.rmtree(inner.root / ".dvc")
+    copy_database(empty_store, inner.root)
     outer = Sandbox(tmp_path / "outer", inner.environment)
     for command in ("git init -q", "dvc init -q", "git add --all", "git commit -qm digits"):
         outer.run(*command.split())
@@ -339,11 +340,12 @@ def test_monorepo_keeps_everything_in_its_folder(tmp_path: Path) -> None:
     assert len(runs(inner.root)) == 1
 
 
-def test_downloaded_archive_runs_without_git(tmp_path: Path) -> None:
+def test_downloaded_archive_runs_without_git(empty_store: Path, tmp_path: Path) -> None:
     """Its run says that it has no commit; only what needs one is refused."""
     sandbox = make_sandbox(tmp_path / "digits", stand_ins=True)
     sandbox = sandbox.having(PYTHONPATH=f"{sandbox.root}/src")
     shutil.rmtree(sandbox.root / ".git")
+    copy_database(empty_store, sandbox.root)
     makefile = (sandbox.root / "Makefile").read_text()
     (tell_dvc,) = [line for line in makefile.splitlines() if "core.no_scm" in line]
     sandbox.run("sh", "-c", tell_dvc.strip().removeprefix("@").replace("$(BIN)/", ""))

@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recipes")]
 
 @pytest.fixture(scope="module")
 def ensemble(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """A sandbox in which the pipeline has run with two members of the ensemble, for two epochs."""
-    short = {"members": 2, "epochs": 2, "learning_rate": 0.003}
+    """A sandbox in which the pipeline has run with two small members of the ensemble, for two epochs."""
+    short = {"members": 2, "epochs": 2, "learning_rate": 0.02, "blocks": [[16], [16]]}
     params = {"normalize.train_size": 600, "normalize.validation_size": 200, "train.recipe": "ensemble"}
     params |= {f"recipes.ensemble.{key}": value for key, value in short.items()}
     sandbox = make_sandbox(tmp_path_factory.mktemp("ensemble") / "digits", PARAMS | params, small=True)
