@@ -16,6 +16,7 @@ from mlflow.entities import Run
 from digits import cli
 from digits.commands import verify
 from digits.commands.clone import Clone
+from digits.common import files
 from digits.common.errors import UserError
 from helpers.mlflow_runs import copy_database, copy_store, forget_store, model_id, runs
 from helpers.sandbox import PARAMS, ROOT, Sandbox, make_sandbox
@@ -163,6 +164,12 @@ def test_every_difference_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(line.endswith(" rebuilt") for line in differences), "the metrics differ, too"
 
 
+def test_bytecode_of_a_loaded_model_is_no_difference(repository: Sandbox, restored: Path) -> None:
+    model = model_id(get_run(repository, "committed"))
+    files.write_bytes(restored / f"mlartifacts/models/{model}/artifacts/code/__pycache__/predictor.pyc", b"bytecode")
+    assert verify_run("committed")[0].differences == []
+
+
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("name", ['best "so far"', "it's", "a\\b", "ü 🎉"])
 def test_run_is_found_by_any_name(repository: Sandbox, name: str) -> None:
@@ -263,9 +270,10 @@ def test_tampered_store_is_named(store: Path, changes: list[tuple[str, str]]) ->
             ("prediction.json", replace("9", "8"), "prediction.json: "),
             ("plots/confusion.png", Path.unlink, "plots/confusion.png: nothing logged"),
             ("model/data/model.keras", change_last_byte, "model: data/model.keras: "),
+            ("model/code/predictor.py", change_last_byte, "model: code/predictor.py: "),
             (
                 "model/MLmodel",
-                replace("loader_module: mlflow.keras", "loader_module: other"),
+                replace("loader_module: predictor", "loader_module: other"),
                 "model: loader_module of",
             ),
         ],

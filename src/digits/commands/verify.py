@@ -26,7 +26,8 @@ from digits.tracking.run_content import COMMIT_TAG, STATE_TAG, RunContent
 Show = Callable[[str], object]
 Values = dict[str, object]  # by their names in messages
 
-# Files of a model that name versions and times (`_model` reads the rest of MLmodel), or that a download adds.
+# Files of a model that name versions and times (`_model` reads the rest of MLmodel), or that a download adds. Python
+# adds bytecode where MLflow loaded the model.
 UNCOMPARED = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "registered_model_meta")
 NOTHING = "nothing"
 
@@ -241,7 +242,7 @@ def _model(folder: Path) -> Values:
     values: Values = {
         f"model: {path.relative_to(folder)}": _md5(path.read_bytes())
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in UNCOMPARED
+        if path.is_file() and path.name not in UNCOMPARED and path.parent.name != "__pycache__"
     }
     if (folder / "MLmodel").is_file():
         model = Model.load(str(folder))
