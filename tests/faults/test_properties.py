@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "50"))
 many = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    derandomize=EXAMPLES == 100,  # the same inputs each time, unless many are asked for
+    derandomize="HYPOTHESIS_EXAMPLES" not in os.environ,  # the same inputs each time, unless many are asked for
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
