@@ -1,6 +1,7 @@
 """The predictor answers as Keras does, for any number of images; a model in MLflow takes them in any form."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -42,6 +43,10 @@ def served(model: keras.Model) -> Iterator[ServedModel]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predictor, "SIZES", (1, 8))
         yield ServedModel(model)
+
+
+def test_copy_works_without_this_library() -> None:
+    assert "digits" not in Path(predictor.__file__).read_text()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 8, 9, 16, 20, 64])
