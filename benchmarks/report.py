@@ -55,8 +55,8 @@ SERVERS = {
     "process": "in this process",
     "digits": "`digits serve`",
     "fastapi": "a bare FastAPI app with the same predictor",
-    "keras": "MLflow's own Keras flavour",
-    "encode": "the client's JSON",
+    "keras": "`mlflow models serve`, Keras flavour",
+    "encode": "*encoding the request alone*",
 }
 
 PROCESSES = {
@@ -128,16 +128,17 @@ def serving(results: Mapping[str, Any]) -> Iterator[str]:
     rows = {(row["way"], row["batch"], row["clients"]): row for row in results["rows"]}
     for way, title in SERVERS.items():
         for batch in BATCHES:
-            one, sixteen = rows[way, batch, 1], rows.get((way, batch, CLIENTS[-1]))
-            numbers = f"{_rate(one)} | {one['p50']:.2f} ms | {one['p99']:.2f} ms | {_rate(sixteen) if sixteen else ''}"
-            yield f"| {title} | {batch:,} | {numbers} |"
+            one, all_at_once = rows[way, batch, 1], rows.get((way, batch, CLIENTS[-1]))
+            numbers = f"{_rate(one)} | {one['p50']:,.2f} ms | {one['p99']:,.2f} ms |"
+            yield f"| {title} | {batch:,} | {numbers} {_rate(all_at_once) if all_at_once else ''} |"
     yield ""
-    where = f"the clients share the {results['cores']} cores, {results['cpu']}"
-    yield f"One client, and requests per second of sixteen; medians of {results['rounds']} rounds; {where}."
+    yield "Times are those of one client; the last column has the requests per second of sixteen clients together."
+    where = f"clients and server share the {results['cores']} cores, {results['cpu']}"
+    yield f"Medians of {results['rounds']} rounds; {where}."
     soak, (first, *_, last) = results["soak"], results["soak"]["megabytes"]
     yield (
         f"{soak['requests']:,} requests of sixteen clients to `digits serve`: {len(soak['errors'])} errors; the server "
-        f"had {first:.0f} MB before and {last:.0f} MB after."
+        f"had {first:,.0f} MB before and {last:,.0f} MB after."
     )
 
 

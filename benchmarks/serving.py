@@ -1,13 +1,14 @@
-"""How fast are predictions? In this process, and over HTTP beside other servers of the same model.
+"""The speed of predictions, in this process and over HTTP, beside other servers of the same model.
 
 It is a part of `make bench`, takes seven minutes on an idle machine after `make repro`, and writes
 benchmarks/serving.json and the tables of benchmarks/README.md. All servers run; the clients ask one after the other, in
-each round, on kept connections. The JSON of a request is encoded beforehand, and that time is a row of its own.
+each round, on kept connections. Requests are encoded beforehand; a separate row has that time.
 """
 
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,7 @@ from digits.model import keras_file
 CHAMPION = "models:/digits@champion"
 ROUNDS = 3
 SECONDS = 3.0  # of requests, for each size of batch and number of clients, in each round
-SOAK = 20_000  # requests of one image each
+SOAK = 20_480  # requests of one image each: 320 of each client in each quarter
 
 Rows = dict[tuple[str, int, int], list[dict[str, float]]]  # by way, images in a request and number of clients
 
@@ -55,9 +56,16 @@ def served(*command: str, port: int) -> Iterator[psutil.Process]:
                 time.sleep(0.2)
             yield server
         finally:
-            for process in [*server.children(recursive=True), server]:
-                process.terminate()
+            if server.is_running():
+                for process in [*server.children(recursive=True), server]:
+                    process.terminate()
             server.wait()
+
+
+def free_port() -> int:
+    """A port that no program has."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
@@ -144,7 +152,7 @@ def measure(images: Pixels, folder: Path) -> dict[str, object]:
     commands = {"digits": (str(scripts / "digits"), "serve"), "fastapi": fastapi, "keras": mlflow}
     rows: Rows = defaultdict(list)
     with ExitStack() as stack:
-        ports = {way: 8101 + number for number, way in enumerate(commands)}
+        ports = {way: free_port() for way in commands}
         servers = {way: stack.enter_context(served(*commands[way], port=ports[way])) for way in commands}
         for _ in range(ROUNDS):
             for size in report.BATCHES:

@@ -21,12 +21,13 @@ from digits.common.types import Images, Probabilities
 from digits.data import idx
 from helpers import browser
 from helpers.mlflow_runs import assert_complete, copy_database, copy_store, forget_store, model_id, runs
-from helpers.sandbox import STAGES, Sandbox, make_sandbox
+from helpers.sandbox import ROOT, STAGES, Sandbox, make_sandbox
 
 # One worker runs them all, since they share a sandbox.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("pipeline")]
 
 
+SERVE = ("mlflow", "models", "serve", "-m", "models:/digits@champion", "--env-manager", "local")
 AGAIN = ["report", "track"]  # of a state that DVC restores; its run cache keeps metrics and plots, not the page
 
 
@@ -115,21 +116,21 @@ def images_and_probabilities(sandbox: Sandbox) -> tuple[Images, Probabilities]:
     return images[:100].astype(np.float32), kept[:100]
 
 
-def test_champion_is_served_over_http(pipeline: Sandbox, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [SERVE, ("digits", "serve")], ids=["MLflow", "Digits"])
+def test_champion_is_served_over_http(pipeline: Sandbox, tmp_path: Path, command: tuple[str, ...]) -> None:
     """In a copy of the store, where the champion is this state's model."""
     copy_store(pipeline.root, tmp_path)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     (version,) = MlflowClient(uri).search_model_versions(f"run_id = '{runs(tmp_path)[0].info.run_id}'")
     MlflowClient(uri).set_registered_model_alias("digits", "champion", version.version)
-    command = ("mlflow", "models", "serve", "-m", "models:/digits@champion", "--env-manager", "local")
-    environment = {"MLFLOW_TRACKING_URI": uri, "PATH": pipeline.environment["PATH"]}
+    environment = {"MLFLOW_TRACKING_URI": uri, "PATH": pipeline.environment["PATH"], "PYTHONPATH": str(ROOT / "src")}
     images, kept = images_and_probabilities(pipeline)
     with browser.server(*command, health="/ping", environment=environment, cwd=tmp_path) as address:
         body = json.dumps({"inputs": images.tolist()}).encode()
         request = urllib.request.Request(f"{address}/invocations", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request) as response:
             probabilities = np.array(json.load(response)["predictions"])
-    np.testing.assert_allclose(probabilities, kept, atol=1e-5)
+    np.testing.assert_allclose(probabilities, kept, atol=1e-6)
 
 
 def test_run_is_rebuilt_identically_elsewhere_on_one_core(pipeline: Sandbox) -> None:

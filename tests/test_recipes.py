@@ -13,8 +13,8 @@ from digits import params
 from digits.common import files
 from digits.model import architectures, keras_file
 from digits.training.temperature import fit_temperature
+from helpers.keras_outputs import outputs
 from helpers.mlflow_runs import copy_database
-from helpers.networks import outputs
 from helpers.sandbox import PARAMS, ROOT, STAGES, Sandbox, make_sandbox
 
 RECIPES = params.load(ROOT / "params.yaml").recipes

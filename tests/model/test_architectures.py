@@ -10,7 +10,7 @@ from digits.common.types import Pixels
 from digits.data import normalization
 from digits.model import architectures
 from digits.params import Recipe
-from helpers.networks import outputs
+from helpers.keras_outputs import outputs
 from helpers.recipes import cnn, tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

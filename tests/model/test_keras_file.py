@@ -14,7 +14,7 @@ from keras.src.saving import saving_lib
 
 from digits.common.types import Pixels
 from digits.model import architectures, keras_file
-from helpers.networks import outputs
+from helpers.keras_outputs import outputs
 from helpers.recipes import tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

@@ -13,7 +13,7 @@ from digits.common.types import Pixels
 from digits.model import architectures, predictor
 from digits.model.predictor import Predictor, ServedModel
 from digits.params import Recipe
-from helpers.networks import outputs
+from helpers.keras_outputs import outputs
 from helpers.recipes import cnn, tutorial
 
 
@@ -42,7 +42,7 @@ def served(model: keras.Model) -> Iterator[ServedModel]:
     """With batches of 1 and 8 images, which take less time to compile."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predictor, "SIZES", (1, 8))
-        yield ServedModel(model)
+        yield ServedModel(Predictor(model))
 
 
 def test_copy_works_without_this_library() -> None:
@@ -88,6 +88,7 @@ def test_served_model_takes_images_in_every_form(
         (np.full((1, 28, 28), np.nan), r"got pixels from nan to nan"),
         ([[["a"] * 28] * 28], r"got something else \(could not convert string to float: 'a'\)"),
         ([[[0] * 28] * 28, [[0] * 28] * 27], r"got something else \(setting an array element"),
+        ([[[10**400] * 28] * 28], r"got something else \(int too large"),
         ({"image": 1}, r"got something else \(float\(\) argument"),
         (pd.DataFrame(np.zeros((2, 100))), r"got something else \(cannot reshape"),
         (pd.DataFrame({"image": ["a"]}), r"got something else \(could not convert"),

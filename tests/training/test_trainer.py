@@ -25,7 +25,7 @@ from digits.params import Recipe
 from digits.training import augmentation, trainer
 from digits.training.checkpoint import Checkpoint
 from digits.training.trainer import EpochMetrics
-from helpers.networks import outputs
+from helpers.keras_outputs import outputs
 from helpers.recipes import AUGMENTATION, NO_AUGMENTATION, cnn, tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

@@ -61,7 +61,7 @@ def _settings() -> Iterator[Finding]:
     names = sorted(set(filter(VARIABLES.match, os.environ)) - OURS)
     yield Finding("variables", ", ".join(names) or "none that matter")
     if "ONEDNN_MAX_CPU_ISA" in os.environ:
-        yield Finding("variables", "ONEDNN_MAX_CPU_ISA changes the last digits", "unset ONEDNN_MAX_CPU_ISA")
+        yield Finding("variables", "ONEDNN_MAX_CPU_ISA may change the last digits", "unset ONEDNN_MAX_CPU_ISA")
 
 
 def _git() -> Iterator[Finding]:

@@ -26,8 +26,7 @@ from digits.tracking.run_content import COMMIT_TAG, STATE_TAG, RunContent
 Show = Callable[[str], object]
 Values = dict[str, object]  # by their names in messages
 
-# Files of a model that name versions and times (`_model` reads the rest of MLmodel), or that a download adds. Python
-# adds bytecode where MLflow loaded the model.
+# Files of a model that name versions and times (`_model` reads the rest of MLmodel), or that a download adds.
 UNCOMPARED = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "registered_model_meta")
 NOTHING = "nothing"
 
@@ -165,6 +164,8 @@ def _expected(content: RunContent, logged: _Logged, stages: Iterable[str]) -> Va
     values |= dict(_datasets(content.datasets))
     values |= _digests(content.artifacts, stages)
     if logged.model:
+        if not content.predictor.is_file():
+            raise UserError(f"{logged} cannot be verified: a version before the compiled predictor logged it")
         with TemporaryDirectory() as folder:
             mlflow_model.write(Path(folder, "model"), content, logged.model)
             values |= _model(Path(folder, "model"))
@@ -242,7 +243,7 @@ def _model(folder: Path) -> Values:
     values: Values = {
         f"model: {path.relative_to(folder)}": _md5(path.read_bytes())
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in UNCOMPARED and path.parent.name != "__pycache__"
+        if path.is_file() and path.name not in UNCOMPARED and path.parent.name != "__pycache__"  # of MLflow's loader
     }
     if (folder / "MLmodel").is_file():
         model = Model.load(str(folder))

@@ -9,7 +9,7 @@ from pathlib import Path
 from digits.common import files, paths
 from digits.common.errors import UserError
 
-ABANDONED_AFTER = 7 * 24 * 3600  # seconds since a training run last wrote anything
+ABANDONED_AFTER = 7 * 24 * 3600  # seconds; a training run that was interrupted before is not expected to go on
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,16 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-gc.disable()  # a tenth of the imports' time, which training may have to give; the process ends with the training run
+gc.disable()  # takes a tenth off the imports, for which training may have to wait
 
 from digits.common import files  # noqa: E402
 from digits.common.errors import UserError  # noqa: E402
 from digits.params import tracked  # noqa: E402
 from digits.tracking import run_content  # noqa: E402
 from digits.tracking.training_run import TrainingRun  # noqa: E402
+
+gc.freeze()
+gc.enable()
 
 POLL = 0.5  # seconds
 PAUSE = 10  # seconds between attempts while MLflow is away

@@ -13,14 +13,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-SIZES = (1, 32, 1024)  # images in a batch; each size is compiled on its own
+SIZES = (1, 32, 256)  # images in a batch; each size is compiled on its own
 
 
 class Predictor:
     """A compiled model.
 
-    XLA compiles dense layers, as in training, with the same bytes on CPUs of all makers. Convolutions stay a TensorFlow
-    graph: XLA's take ten times as long on a CPU.
+    XLA compiles dense layers, as in training; the bytes do not depend on the instructions that oneDNN chooses.
+    Convolutions stay a TensorFlow graph: XLA's take ten times as long on a CPU.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -29,7 +29,7 @@ class Predictor:
             return model(batch, training=False)
 
         self._infer = infer
-        self._image_shape = tuple(model.input_shape[1:])
+        self.image_shape = tuple(model.input_shape[1:])
         self._compiled: dict[int, Any] = {}
 
     def __call__(self, images: NDArray[Any]) -> NDArray[np.float32]:
@@ -44,12 +44,12 @@ class Predictor:
     def compile(self) -> None:
         """Compile for every size now, instead of at the first batch of each."""
         for size in SIZES:
-            self(np.zeros((size, *self._image_shape), np.float32))
+            self(np.zeros((size, *self.image_shape), np.float32))
 
     def _predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
-        """The output for at most the largest size; black images fill up the batch."""
+        """The output for at most the largest size; black images pad the batch."""
         size = next(size for size in SIZES if size >= len(images))
-        batch = np.zeros((size, *self._image_shape), np.float32)
+        batch = np.zeros((size, *self.image_shape), np.float32)
         batch[: len(images)] = images
         if size not in self._compiled:
             self._compiled[size] = self._infer.get_concrete_function(tf.TensorSpec(batch.shape, batch.dtype))
@@ -68,10 +68,12 @@ def has_convolutions(model: keras.Model) -> bool:
 class ServedModel:
     """A model in MLflow: `mlflow.pyfunc.load_model` and `mlflow models serve` call its `predict`."""
 
-    def __init__(self, model: keras.Model) -> None:
-        self._predictor = Predictor(model)
-        self._predictor.compile()
-        self._image_shape = tuple(model.input_shape[1:])
+    metadata = None  # MLflow's server looks for it
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._image_shape = predictor.image_shape
+        predictor.compile()
 
     def predict(self, data: Any) -> NDArray[np.float32]:
         """The probabilities, (n, 10), of raw images (n, 28, 28) with pixels 0..255 of any type of number.
@@ -91,7 +93,7 @@ class ServedModel:
             images = np.asarray(data, np.float32)
             if is_table:
                 images = images.reshape(len(images), *self._image_shape)
-        except (TypeError, ValueError) as error:
+        except (OverflowError, TypeError, ValueError) as error:
             raise self._refusal(f"got something else ({error})") from error
         if images.shape[1:] != self._image_shape:
             raise self._refusal(f"got shape {images.shape}")
@@ -110,4 +112,4 @@ class ServedModel:
 
 def _load_pyfunc(path: str) -> ServedModel:
     """Load the .keras file at `path`; MLflow requires this name."""
-    return ServedModel(keras.saving.load_model(path, compile=False))
+    return ServedModel(Predictor(keras.saving.load_model(path, compile=False)))

@@ -16,7 +16,7 @@ from mlflow.types import Schema, TensorSpec
 from digits.common.types import CLASSES
 from digits.tracking.run_content import RunContent
 
-# MLflow would refuse every type but that of the signature's inputs; the predictor takes all, and checks the rest.
+# It has no inputs: MLflow would refuse pixels of every type but theirs. The predictor takes any, and checks the rest.
 SIGNATURE = ModelSignature(outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, CLASSES))]))
 
 REQUIREMENTS = ("mlflow", "tensorflow", "keras", "numpy", "pandas")

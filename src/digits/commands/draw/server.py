@@ -4,7 +4,6 @@ Only the page may use it: other machines cannot reach it, the check of `Host` st
 content type stops other pages in the same browser.
 """
 
-import asyncio
 import webbrowser
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,10 +14,9 @@ import numpy as np
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from digits.commands.network import HOST, listen, make_server
+from digits.commands.network import HOST, listen, make_server, read_body
 from digits.commands.predict import pictures
 from digits.common.errors import UserError
 from digits.common.types import Classifier
@@ -77,15 +75,4 @@ def make_app(classify: Classifier) -> FastAPI:
 async def _read_drawing(request: Request) -> bytes:
     if request.headers.get("content-type") != "image/png":  # other pages may send this type only if the server says so
         raise HTTPException(415, "A drawing must be sent as image/png.")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(RECEIVE_SECONDS):
-            async for part in request.stream():  # to the end: a client that is still sending does not see the answer
-                body += part[: MAX_BYTES + 1 - len(body)]
-    except TimeoutError as error:
-        raise HTTPException(408, f"A drawing must arrive within {RECEIVE_SECONDS} seconds.") from error
-    except ClientDisconnect as error:
-        raise HTTPException(400, "The drawing is not complete.") from error
-    if len(body) > MAX_BYTES:
-        raise HTTPException(413, f"A drawing must not be larger than {MAX_BYTES} bytes.")
-    return bytes(body)
+    return await read_body(request, "A drawing", MAX_BYTES, RECEIVE_SECONDS)

@@ -8,7 +8,7 @@ import numpy as np
 from digits import model
 from digits.commands.predict import model_check
 from digits.common.errors import UserError
-from digits.common.types import CLASSES, IMAGE_SIDE, Classifier
+from digits.common.types import CLASSES, IMAGE_SIDE
 from digits.model import keras_file
 from digits.model.predictor import Predictor
 
@@ -16,7 +16,7 @@ IMAGE = (IMAGE_SIDE, IMAGE_SIDE)
 SHAPES = ((None, *IMAGE), (None, CLASSES))  # of inputs and outputs
 
 
-def load(name: str) -> Classifier:
+def load(name: str) -> Predictor:
     """Load a .keras file that stage train wrote, or a model in MLflow's registry, such as models:/digits@champion.
 
     Raises:
@@ -42,7 +42,7 @@ def download(name: str, folder: Path) -> Path:
         return Path(mlflow.artifacts.download_artifacts(name, dst_path=str(folder)), "data/model.keras")
 
 
-def _load_file(path: Path, name: str, advice: str) -> Classifier:
+def _load_file(path: Path, name: str, advice: str) -> Predictor:
     if not path.is_file():
         raise UserError(f"{name}: there is no such model; {advice}")
     model.set_threads(intra_op_threads=1)
@@ -53,7 +53,7 @@ def _load_file(path: Path, name: str, advice: str) -> Classifier:
         raise UserError(f"{name}: is not a model that stage train wrote: {reason}") from error
 
 
-def _read(path: Path) -> Classifier:
+def _read(path: Path) -> Predictor:
     model_check.check(path)
     classifier = keras_file.load(path)
     if (classifier.input_shape, classifier.output_shape) != SHAPES:
