@@ -67,7 +67,7 @@ format: dev ## fix the style
 
 check: lint test ## everything that must pass: the one gate, locally and in CI
 
-bench: dev $(BENCH_ENV) ## compare the speed with other libraries; takes half an hour on an idle machine
+bench: dev $(BENCH_ENV) ## compare the speed with other libraries; takes an hour on an idle machine
 	@PYTHONPATH=src $(BIN)/python benchmarks/speed.py
 	@PYTHONPATH=src $(BIN)/python benchmarks/convolutions.py
 	@PYTHONPATH=src $(BIN)/python benchmarks/serving.py

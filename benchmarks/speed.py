@@ -1,6 +1,6 @@
 """How fast is Digits? Everything that is compared runs in turn, round after round, each in a new process.
 
-Run it as `make bench` on an idle machine; it takes twenty-five minutes. It writes benchmarks/results.json and the
+Run it as `make bench` on an idle machine; it takes three quarters of an hour. It writes benchmarks/results.json and the
 tables of benchmarks/README.md.
 """
 
