@@ -8,7 +8,8 @@ import numpy as np
 from fastapi import FastAPI
 
 from digits import model
-from digits.commands.network import listen, make_server
+from digits.commands.http_server import make_server
+from digits.commands.network import listen
 from digits.model import keras_file
 from digits.model.predictor import Predictor
 

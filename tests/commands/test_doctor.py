@@ -64,3 +64,11 @@ def test_everything_that_is_wrong_has_its_cure(sandbox: Sandbox, empty_store: Pa
         "MLflow": "see docs/mlflow.md",
         "checkpoints": f"rm -f {old}; then their space is free",
     }
+
+
+def test_broken_settings_of_dvc_do_not_hide_the_commit(sandbox: Sandbox, tmp_path: Path) -> None:
+    copy = sandbox.copy(tmp_path / "digits")
+    (copy.root / ".dvc/config.local").write_text("[core\n")
+    output = copy.run(*DOCTOR, ok=False)
+    assert "commit " in output
+    assert cures(output)["DVC"] == "do what the message says"

@@ -5,14 +5,15 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
-from digits.commands import network
+from digits.commands.http_server import make_server
+from digits.commands.network import listen
 
 
 @contextmanager
 def running(app: Any, port: int = 0) -> Iterator[str]:
     """Serve an app until the block ends; gives the address."""
-    server = network.make_server(app)
-    with network.listen(port) as listener:
+    server = make_server(app)
+    with listen(port) as listener:
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

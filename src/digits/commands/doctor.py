@@ -66,11 +66,16 @@ def _settings() -> Iterator[Finding]:
 
 def _git() -> Iterator[Finding]:
     try:
-        commit, settings = head(), dvc("config", "--list").splitlines()
+        commit = head()
     except UserError as error:
         yield Finding("Git", str(error), "do what the message says")
         return
     yield Finding("Git", f"commit {commit[:12]}" if commit else "no commit: digits verify and digits sweep need one")
+    try:
+        settings = dvc("config", "--list").splitlines()
+    except UserError as error:
+        yield Finding("DVC", str(error), "do what the message says")
+        return
     if commit and "core.no_scm=true" in settings:
         yield Finding("Git", "DVC was told that there is no repository", "dvc config --local --unset core.no_scm")
 

@@ -15,7 +15,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import scoring_server
 from numpy.typing import NDArray
 
-from digits.commands.network import HOST, listen, make_server, read_body
+from digits.commands.http_server import make_server, read_body
+from digits.commands.network import HOST, listen
 from digits.common.errors import UserError
 from digits.tracking import registry, store
 

@@ -16,7 +16,8 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response
 
-from digits.commands.network import HOST, listen, make_server, read_body
+from digits.commands.http_server import make_server, read_body
+from digits.commands.network import HOST, listen
 from digits.commands.predict import pictures
 from digits.common.errors import UserError
 from digits.common.types import Classifier
