@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.special import softmax
 
 from digits.common.types import Probabilities
@@ -41,20 +42,53 @@ def test_there_are_fifteen_bins() -> None:
 
 
 def test_error_by_hand() -> None:
-    """One of two right at 0.6, one of one right at 0.95: gaps of 0.1 and 0.05, weighted by count."""
-    error = calibration.expected_calibration_error(np.array([0, 1, 0], np.uint8), confident(0.6, 0.6, 0.95))
-    assert error == pytest.approx((2 * abs(0.6 - 0.5) + 1 * abs(0.95 - 1)) / 3, abs=1e-6)
+    """Of sixty images in bins of four, half are right at 0.6 and all at 0.95: gaps of 0.1 and 0.05."""
+    confidences = [0.6] * 24 + [0.95] * 36
+    labels = np.array([0, 1] * 12 + [0] * 36, np.uint8)
+    error = calibration.expected_calibration_error(labels, confident(*confidences))
+    assert error == pytest.approx((24 * 0.1 + 36 * 0.05) / 60, abs=1e-6)
 
 
-def test_error_is_as_exact_as_the_confidence() -> None:
-    """One of one right at 0.9537."""
-    error = calibration.expected_calibration_error(np.array([0], np.uint8), confident(0.9537))
-    assert error == pytest.approx(0.0463, abs=1e-6)
+def test_bins_have_equally_many_images_sorted_by_confidence() -> None:
+    """Fifteen of two: each has one right and one wrong image whose confidences add up to 1, whatever their order."""
+    low = np.linspace(0.5, 0.51, 15)
+    pairs = np.stack([low, low], axis=1).ravel()
+    labels = np.array([0, 1] * 15, np.uint8)
+    order = np.random.default_rng(0).permutation(30)
+    error = calibration.expected_calibration_error(labels[order], confident(*pairs[order]))
+    assert error == pytest.approx((low - 0.5).mean(), abs=1e-6)
 
 
-def test_perfect_calibration_has_no_error() -> None:
-    error = calibration.expected_calibration_error(np.array([0, 1], np.uint8), confident(0.5, 0.5))
-    assert error == pytest.approx(0, abs=1e-6)
+def test_few_images_have_a_bin_each() -> None:
+    error = calibration.expected_calibration_error(np.array([0, 1, 0], np.uint8), confident(0.6, 0.7, 0.9537))
+    assert error == pytest.approx((0.4 + 0.7 + 0.0463) / 3, abs=1e-6)
+
+
+def sampled(count: int, overconfidence: float) -> tuple[NDArray[np.uint8], Probabilities]:
+    """Labels, and predictions whose confidence is that much more than their chance to be right."""
+    generator = np.random.default_rng(1)
+    chance = generator.uniform(0.6, 0.9, count)
+    labels = np.where(generator.random(count) < chance, 0, 1).astype(np.uint8)
+    return labels, confident(*(chance + overconfidence))
+
+
+def test_perfect_calibration_shows_the_error_of_perfect_calibration() -> None:
+    error = calibration.calibration_error(*sampled(3000, overconfidence=0))
+    assert 0.01 < error.if_perfect < 0.05, "bins of 200 images"
+    assert error.value == pytest.approx(error.if_perfect, rel=0.5)
+    assert error.low < error.if_perfect
+
+
+def test_interval_holds_the_true_error() -> None:
+    error = calibration.calibration_error(*sampled(3000, overconfidence=0.08))
+    assert error.low < 0.08 < error.high
+    assert 0.02 < error.high - error.low < 0.05, "about four standard deviations of a mean of 3,000"
+    assert error.if_perfect < error.low
+
+
+def test_interval_does_not_begin_below_zero() -> None:
+    error = calibration.calibration_error(np.zeros(40, np.uint8), confident(*[1.0] * 40))
+    assert error == (0, 0, 0, 0)
 
 
 def test_abstention_by_hand() -> None:

@@ -36,11 +36,13 @@ def test_scores_by_hand() -> None:
 
 
 def test_scores_hold_the_calibration_error() -> None:
-    # Bins of confidence: 0.9 (right), 0.6 and 0.6 (one of two right), 1.0 (right).
-    error = (1 * abs(0.9 - 1) + 2 * abs(0.6 - 0.5) + 1 * abs(1 - 1)) / 4
+    # Four images have a bin each: 0.9 (right), 0.6 (wrong), 0.6 (right), 1.0 (right).
+    error = (0.1 + 0.6 + 0.4 + 0) / 4
     scores = metrics.scores(LABELS, PROBABILITIES, temperature=1)
     assert scores["expected_calibration_error"] == pytest.approx(error, abs=1e-6)
     assert scores["expected_calibration_error_unscaled"] == pytest.approx(error, abs=1e-6)
+    assert 0 <= scores["expected_calibration_error_low"] <= scores["expected_calibration_error_high"]
+    assert 0 < scores["expected_calibration_error_if_perfect"] < 0.5
 
 
 def test_unscaled_calibration_error_is_that_of_temperature_one() -> None:

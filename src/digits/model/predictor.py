@@ -72,7 +72,6 @@ class ServedModel:
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor = predictor
-        self._image_shape = predictor.image_shape
         predictor.compile()
 
     def predict(self, data: Any) -> NDArray[np.float32]:
@@ -92,10 +91,10 @@ class ServedModel:
                 data = data.iloc[:, 0].tolist() if len(data.columns) == 1 else data.to_numpy()
             images = np.asarray(data, np.float32)
             if is_table:
-                images = images.reshape(len(images), *self._image_shape)
+                images = images.reshape(len(images), *self._predictor.image_shape)
         except (OverflowError, TypeError, ValueError) as error:
             raise self._refusal(f"got something else ({error})") from error
-        if images.shape[1:] != self._image_shape:
+        if images.shape[1:] != self._predictor.image_shape:
             raise self._refusal(f"got shape {images.shape}")
         if not ((images >= 0) & (images <= 255)).all():  # NaN is neither
             raise self._refusal(f"got pixels from {images.min()} to {images.max()}")
@@ -104,7 +103,7 @@ class ServedModel:
     def _refusal(self, reason: str) -> Exception:
         from mlflow.exceptions import MlflowException  # it takes seconds, and only a model in MLflow needs it
 
-        shape = ", ".join(map(str, self._image_shape))
+        shape = ", ".join(map(str, self._predictor.image_shape))
         allowed = f"the input must be images of shape (n, {shape}) with pixels from 0 to 255"
         error: Exception = MlflowException.invalid_parameter_value(f"{allowed}; {reason}")
         return error
