@@ -77,10 +77,11 @@ def test_chosen_recipe_is_found(tmp_path: Path, content: dict[str, Any]) -> None
         ("recipes.tutorial", 7, "must be a mapping, got 7"),
         ("recipes.tutorial.hidden", 128, "must be a valid tuple, got 128"),
         ("recipes.tutorial.hidden", [128, 0], "must be greater than 0, got 0"),
-        ("recipes.tutorial.normalization", "zscore", "must be 'l2' or 'minmax', got 'zscore'"),
+        ("recipes.tutorial.normalization", "zscore", "must be 'l2', 'minmax' or 'contrast', got 'zscore'"),
         ("recipes.tutorial.augmentation", 3, "must be a mapping, got 3"),
         ("recipes.tutorial.augmentation.rotation", -1, "must be greater than or equal to 0, got -1"),
         ("recipes.tutorial.augmentation.scale", 1, "must be less than 1, got 1"),
+        ("recipes.tutorial.augmentation.noise", 1.5, "must be less than or equal to 1, got 1.5"),
         ("recipes.tutorial.schedule", "cosine", "must be 'constant' or 'one_cycle', got 'cosine'"),
         ("recipes.tutorial.weight_decay", -0.1, "must be greater than or equal to 0, got -0.1"),
         ("recipes.tutorial.label_smoothing", 1.0, "must be less than 1, got 1.0"),
@@ -132,13 +133,14 @@ def test_every_error_is_listed(tmp_path: Path, content: dict[str, Any]) -> None:
     content["fetch"] = "mnist"
     content["recipe"] = {}
     keys = ", ".join(Mlp.model_fields)
-    content["recipes"]["tutorial"]["augmentation"]["noise"] = 1
+    content["recipes"]["tutorial"]["augmentation"]["fog"] = 1
     del content["recipes"]["tutorial"]["augmentation"]["shift"]
     assert sorted(complaints(tmp_path, content)) == [
         "fetch: must be a mapping, got 'mnist'",
         "predict_sample: is missing",
         "recipe: is not a known key; allowed here: fetch, normalize, train, predict_sample, recipes",
-        "recipes.tutorial.augmentation.noise: is not a known key; allowed here: rotation, scale, shear, shift",
+        "recipes.tutorial.augmentation.fog: is not a known key; allowed here: rotation, scale, shear, shift, "
+        "strokes, light, patches, salt_and_pepper, blur, noise",
         "recipes.tutorial.augmentation.shift: is missing",
         f"recipes.tutorial.epoch: is not a known key; allowed here: {keys}",
         "recipes.tutorial.epochs: is missing",

@@ -4,7 +4,7 @@ import numpy as np
 
 from digits.common.types import Images, Pixels
 from digits.params import Augmentation
-from digits.training.augmentation import sample_warps, warp
+from digits.training.augmentation import augment, sample
 
 VARIANTS = 9
 
@@ -12,6 +12,6 @@ VARIANTS = 9
 def examples(augmentation: Augmentation, images: Pixels) -> Images:
     """Each image (n, 28, 28) as it is, then augmented nine times: float32 (n, 10, 28, 28), 0..1."""
     scaled = images.astype(np.float32) / 255
-    warps = sample_warps(augmentation, (VARIANTS, len(images)), seed=(0,))
-    warped = [warp(scaled, variant).numpy() for variant in warps]
-    return np.stack([scaled, *warped], axis=1)
+    draws = sample(augmentation, (VARIANTS, len(images)), seed=(0,))
+    variants = [{name: values[i] for name, values in draws.items()} for i in range(VARIANTS)]
+    return np.stack([scaled, *(augment(scaled, variant).numpy() for variant in variants)], axis=1)

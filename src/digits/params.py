@@ -44,6 +44,7 @@ Count = Annotated[int, Field(gt=0, le=1_000_000)]
 RecipeName = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]*$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # the range that NumPy and Keras both accept
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Location = tuple[int | str, ...]  # of an error, as pydantic has it
 Widths = Annotated[tuple[Count, ...], Strict(False)]  # accept a list for the tuple; its items stay strict
 
@@ -83,12 +84,18 @@ class PredictSample(Section):
 
 
 class Augmentation(Section):
-    """Upper limits of the random changes of an image; see `digits.training.augmentation`."""
+    """Upper limits of the random changes of an image, 0 for none; see `digits.training.augmentation`."""
 
     rotation: Annotated[float, Field(ge=0, le=180)]
     scale: Fraction
     shear: Fraction
     shift: Annotated[float, Field(ge=0, le=IMAGE_SIDE)]
+    strokes: Share = 0
+    light: Share = 0
+    patches: Share = 0
+    salt_and_pepper: Share = 0
+    blur: Annotated[float, Field(ge=0, le=IMAGE_SIDE)] = 0
+    noise: Share = 0
 
     @property
     def is_active(self) -> bool:
@@ -99,7 +106,7 @@ class Augmentation(Section):
 class _Recipe(Section):
     """The settings that every architecture has."""
 
-    normalization: Literal["l2", "minmax"]
+    normalization: Literal["l2", "minmax", "contrast"]
     augmentation: Augmentation
     learning_rate: Annotated[float, Field(gt=0)]
     schedule: Literal["constant", "one_cycle"]
@@ -113,7 +120,9 @@ class _Recipe(Section):
     @classmethod
     def _augmentation_needs_minmax(cls, value: Augmentation, info: ValidationInfo) -> Augmentation:
         if value.is_active and info.data.get("normalization") == "l2":
-            raise ValueError("must be all 0 with normalization l2, which depends on the whole image; use minmax")
+            raise ValueError(
+                "must be all 0 with normalization l2, which depends on the whole image; use minmax or contrast"
+            )
         return value
 
 

@@ -174,6 +174,15 @@ def assert_refused(path: Path, complaint: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize("method", architectures.NORMALIZATIONS)
+def test_model_of_every_normalization_is_loaded(tmp_path: Path, method: str) -> None:
+    recipe = load_params(ROOT / "params.yaml").recipes["tutorial"].model_copy(update={"hidden": ()})
+    path = tmp_path / "model.keras"
+    keras_file.save(architectures.with_calibrated_softmax(architectures.build(recipe, 0), method, 1.0), path)
+    assert models.load(str(path))(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
+
+
 @pytest.fixture(scope="module")
 def entries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The entries of a good model's file."""

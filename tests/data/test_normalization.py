@@ -39,7 +39,37 @@ def test_minmax_by_hand() -> None:
     np.testing.assert_allclose(scaled, [0, 0.2, 1], rtol=1e-7)
 
 
-@pytest.mark.parametrize("method", ["l2", "minmax"])
+def test_contrast_by_hand() -> None:
+    """The background is 50; the other pixels are 200 lighter and 50 darker than that."""
+    image = np.array([[[50, 50, 50], [50, 250, 0]]], dtype=np.uint8)
+    scaled = normalization.contrast(image)
+    assert scaled.dtype == np.float32
+    np.testing.assert_allclose(scaled, [[[0.0, 0.0, 0.0], [0.0, 1.0, -0.25]]], rtol=1e-7)
+
+
+def test_contrast_takes_the_middle_of_an_even_number() -> None:
+    scaled = normalization.contrast(np.array([[[0, 1, 2, 11]]], dtype=np.uint8))
+    np.testing.assert_allclose(scaled, np.array([[[-1.5, -0.5, 0.5, 9.5]]]) / 9.5, rtol=1e-6)
+
+
+def test_contrast_of_a_negative_is_that_of_the_image(pixels: Pixels) -> None:
+    image = np.where(pixels > 150, pixels, 0).astype(np.uint8)
+    np.testing.assert_allclose(normalization.contrast(255 - image), normalization.contrast(image), atol=1e-6)
+
+
+def test_contrast_does_not_depend_on_light(pixels: Pixels) -> None:
+    """A third of the light, and a background of 90."""
+    dark = pixels // 3 * 3
+    np.testing.assert_allclose(
+        normalization.contrast(dark // 3 + np.uint8(90)), normalization.contrast(dark), atol=1e-6
+    )
+
+
+def test_contrast_of_one_grey_is_zero() -> None:
+    assert (normalization.contrast(np.full((1, 28, 28), 7, np.uint8)) == 0).all()
+
+
+@pytest.mark.parametrize("method", normalization.METHODS)
 def test_raw_pixels_stay_as_they_are(pixels: Pixels, method: str) -> None:
     before = pixels.copy()
     normalization.METHODS[method](pixels)

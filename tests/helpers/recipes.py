@@ -6,6 +6,7 @@ from digits.params import Cnn, Mlp
 
 NO_AUGMENTATION = {"rotation": 0, "scale": 0, "shear": 0, "shift": 0}
 AUGMENTATION = {"rotation": 12, "scale": 0.12, "shear": 0.12, "shift": 2.5}
+CHANGES = {"strokes": 0.5, "light": 0.5, "patches": 1, "salt_and_pepper": 0.2, "blur": 1, "noise": 0.3}
 
 TUTORIAL = {
     "architecture": "mlp",

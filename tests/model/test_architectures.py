@@ -15,7 +15,7 @@ from helpers.recipes import cnn, tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
-METHODS = ["l2", "minmax"]
+METHODS = ["l2", "minmax", "contrast"]
 
 
 def test_model_is_the_tutorials(pixels: Pixels) -> None:
@@ -90,6 +90,13 @@ def test_layer_normalizes_as_numpy_does(pixels: Pixels, method: str) -> None:
     np.testing.assert_allclose(layer(pixels.astype(np.float32)), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_layer_of_one_grey_is_that_of_numpy(method: str) -> None:
+    grey = np.full((1, 28, 28), 7, np.uint8)
+    expected = normalization.METHODS[method](grey)
+    np.testing.assert_allclose(architectures.NORMALIZATIONS[method]()(grey.astype(np.float32)), expected, atol=1e-6)
+
+
 def test_every_method_has_a_layer() -> None:
     assert list(architectures.NORMALIZATIONS) == list(normalization.METHODS) == METHODS
 
@@ -112,7 +119,7 @@ def test_temperature_is_read_back(fitted: float) -> None:
 
 
 def test_doubled_normalization_would_be_seen(pixels: Pixels) -> None:
-    """The tolerance above is fine enough; l2 of l2 is l2, so only minmax can show it."""
+    """The tolerance above is fine enough; l2 of l2 is l2, as with contrast, so only minmax can show it."""
     network = architectures.build(tutorial(), seed=0)
     once = softmax(outputs(network, normalization.minmax(pixels)), axis=1)
     twice = outputs(

@@ -47,6 +47,12 @@ def test_file_depends_on_the_content_alone(tmp_path: Path, monkeypatch: pytest.M
     assert save(tmp_path / "method.keras", method="minmax") != first
 
 
+def test_operations_of_a_normalization_have_the_same_names_every_time(tmp_path: Path) -> None:
+    """Keras numbers them in each process."""
+    first = save(tmp_path / "first.keras", method="contrast")
+    assert save(tmp_path / "again.keras", method="contrast") == first
+
+
 def test_clock_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras itself writes the date that the test above sets."""
     model = architectures.build(tutorial(), seed=0)
@@ -57,7 +63,7 @@ def test_clock_would_be_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert 2001 in {entry.date_time[0] for entry in archive.infolist()}
 
 
-@pytest.mark.parametrize("method", ["l2", "minmax"])
+@pytest.mark.parametrize("method", ["l2", "minmax", "contrast"])
 def test_loaded_model_predicts_the_same_bits(tmp_path: Path, pixels: Pixels, method: str) -> None:
     model = architectures.with_calibrated_softmax(architectures.build(tutorial(), seed=0), method, temperature=1)
     keras_file.save(model, tmp_path / "model.keras")

@@ -1,14 +1,16 @@
-"""Warps that are known, sampled warps, and a run with them."""
+"""Warps and other changes that are known, and sampled ones."""
 
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from digits.common.types import Images, Pixels
 from digits.data import normalization
 from digits.params import Augmentation
-from digits.training.augmentation import sample_warps, warp
+from digits.training.augmentation import CHANGES, PATCHES, SHARE, augment, sample, sample_warps, warp
 from helpers.recipes import AUGMENTATION, NO_AUGMENTATION
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -112,3 +114,163 @@ def test_warps_follow_the_seed() -> None:
     assert first.dtype == np.float32
     assert (first == again).all()
     assert (first != other).any()
+
+
+# Other changes.
+
+FULL = dict.fromkeys(CHANGES, 1.0)  # the limits
+
+
+def changed(name: str, images: Images, strength: float, numbers: Any = 0.5) -> Images:
+    """All images, changed in one way; `numbers` may be one for all that the change needs."""
+    row = np.concatenate([[strength], np.broadcast_to(numbers, CHANGES[name].size)])
+    draws = {
+        "warp": np.tile(np.array(UNCHANGED, np.float32), (len(images), 1, 1)),
+        name: np.tile(row.astype(np.float32), (len(images), 1)),
+    }
+    result: Images = augment(images, draws).numpy()
+    return result
+
+
+def square(side: int) -> Images:
+    """A white square in the middle of a black image."""
+    image = np.zeros((1, 28, 28), np.float32)
+    first = 14 - side // 2
+    image[:, first : first + side, first : first + side] = 1
+    return image
+
+
+def test_every_change_has_a_limit() -> None:
+    limits = list(Augmentation.model_fields)
+    assert limits == ["rotation", "scale", "shear", "shift", *CHANGES]
+
+
+def test_changes_without_a_limit_are_not_sampled() -> None:
+    assert set(sample(augmentation(shift=1), (5,), (0,))) == {"warp"}
+    assert set(sample(augmentation(blur=1, noise=0.5), (5,), (0,))) == {"warp", "blur", "noise"}
+
+
+def test_a_share_of_the_images_is_changed_up_to_the_limit() -> None:
+    draws = sample(augmentation(**FULL | {"blur": 3}), (50, 200), (0,))
+    for name, change in CHANGES.items():
+        assert draws[name].shape == (50, 200, 1 + change.size)
+        assert draws[name].dtype == np.float32
+        strength = draws[name][..., 0]
+        limit = 3 if name == "blur" else 1
+        assert (strength > 0).mean() == pytest.approx(SHARE, abs=0.02)
+        assert strength.max() == pytest.approx(limit, rel=0.01)
+        assert strength[strength > 0].mean() == pytest.approx(limit / 2, rel=0.05)
+        assert draws[name][..., 1:].mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_changes_are_sampled_independently() -> None:
+    draws = sample(augmentation(**FULL), (10_000,), (0,))
+    strengths = [draws[name][:, 0] for name in CHANGES]
+    assert np.abs(np.corrcoef(strengths) - np.eye(len(CHANGES))).max() < 0.05
+
+
+def test_changes_follow_the_seed() -> None:
+    first, again, other = (sample(augmentation(**FULL), (2, 4), seed) for seed in ((0, 1), (0, 1), (0, 2)))
+    for name in CHANGES:
+        assert (first[name] == again[name]).all()
+        assert (first[name][..., 1:] != other[name][..., 1:]).any()
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_strength_zero_changes_nothing(images: Images, name: str) -> None:
+    numbers = np.random.default_rng(0).random(CHANGES[name].size)
+    np.testing.assert_allclose(changed(name, images, 0, numbers), images, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_changed_images_stay_between_black_and_white(images: Images, name: str) -> None:
+    numbers = np.random.default_rng(0).random(CHANGES[name].size)
+    result = changed(name, images, 1, numbers)
+    assert np.abs(result - images).max() > 0.05
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+def test_strokes_get_a_pixel_thinner_or_thicker_or_are_outlined() -> None:
+    digit = square(4)
+    np.testing.assert_allclose(changed("strokes", digit, 1, 0.1), square(2), atol=1e-6)
+    np.testing.assert_allclose(changed("strokes", digit, 1, 0.5), square(6), atol=1e-6)
+    np.testing.assert_allclose(changed("strokes", digit, 1, 0.9), square(6) - digit, atol=1e-6)
+    np.testing.assert_allclose(changed("strokes", digit, 0.5, 0.5), (digit + square(6)) / 2, atol=1e-6)
+
+
+def test_light_raises_the_background_and_darkness_fades_the_digit() -> None:
+    digit = square(4)
+    np.testing.assert_allclose(changed("light", digit, 0.6, 1), np.maximum(digit, 0.6), atol=1e-6)
+    np.testing.assert_allclose(changed("light", digit, 0.6, 0), 0.4 * digit, atol=1e-6)
+
+
+def test_light_is_uneven() -> None:
+    """One corner of the coarse grid is lit alone."""
+    numbers = np.array([1, *[0] * 8, *[0] * 49, 1, 0.5])
+    lit = changed("light", np.zeros((1, 28, 28), np.float32), 1, numbers)[0]
+    assert lit[0, 0] == pytest.approx(1)
+    assert (np.diff(lit[0]) <= 0).all()
+    assert lit[0, 14] == 0
+    assert lit[14, 0] == 0
+
+
+def one_patch(**numbers: float) -> NDArray[np.float64]:
+    """A white bar in the middle, along the rows, but for `numbers`; the other patches do not exist."""
+    patch = {"row": 0.5, "column": 0.5, "angle": 0, "length": 0.5, "width": 0, "grey": 1, "kind": 0.4} | numbers
+    return np.array([*patch.values(), *[1] * 7 * (PATCHES - 1)])
+
+
+def test_patches_are_bars_and_squares() -> None:
+    """A line of 15 times 1 pixels, between the middle rows; the same upright; a square of 10."""
+    black = np.zeros((1, 28, 28), np.float32)
+    line = changed("patches", black, 1, one_patch())
+    assert line.sum() == pytest.approx(15)
+    assert line[0, [13, 14], 14].tolist() == [0.5, 0.5]
+    upright = changed("patches", black, 1, one_patch(angle=0.5))
+    np.testing.assert_allclose(upright, line.transpose(0, 2, 1), atol=1e-5)
+    np.testing.assert_allclose(changed("patches", black, 1, one_patch(width=1)), square(10), atol=1e-5)
+
+
+def test_patches_cover(images: Images) -> None:
+    """A grey square, half as opaque."""
+    grey = changed("patches", images, 0.5, one_patch(width=1, grey=0.4))
+    np.testing.assert_allclose(grey, np.where(square(10) == 1, (images + 0.4) / 2, images), atol=1e-5)
+
+
+def test_negatives_are_larger_and_always_opaque(images: Images) -> None:
+    """Three times as large, with three quarters of the contrast."""
+    negative = changed("patches", images, 0.2, one_patch(width=np.log10(4), kind=0.1, grey=0.5, length=0))
+    np.testing.assert_allclose(negative, np.where(square(12) == 1, 0.75 * (1 - images), images), atol=1e-5)
+
+
+def test_blur_is_gaussian(images: Images) -> None:
+    """Away from the border, where what lies outside is left out."""
+    expected = ndimage.gaussian_filter(images, (0, 1.5, 1.5), truncate=8)
+    inner = (slice(None), slice(8, 20), slice(8, 20))
+    np.testing.assert_allclose(changed("blur", images, 1.5)[inner], expected[inner], atol=2e-3)
+
+
+def test_blur_may_be_along_the_rows_alone(images: Images) -> None:
+    np.testing.assert_allclose(changed("blur", images, 3, 0).sum(axis=2), images.sum(axis=2), rtol=0.2)
+    transposed = changed("blur", images.transpose(0, 2, 1), 3, 1)
+    np.testing.assert_allclose(changed("blur", images, 3, 0), transposed.transpose(0, 2, 1), atol=1e-5)
+
+
+GREY = np.full((4, 28, 28), 0.5, np.float32)
+
+
+def test_noise_is_normal_and_follows_its_numbers() -> None:
+    noisy, again, other = (changed("noise", GREY, 0.1, numbers) for numbers in (0.3, 0.3, 0.7))
+    assert (noisy - 0.5).mean() == pytest.approx(0, abs=0.01)
+    assert noisy.std() == pytest.approx(0.1, rel=0.05)
+    assert (noisy == again).all()
+    for one, two in ((noisy, other), (noisy[:1], noisy[1:2])):
+        assert abs(np.corrcoef(one.ravel(), two.ravel())[0, 1]) < 0.1
+
+
+def test_salt_and_pepper_replace_a_share_of_the_pixels() -> None:
+    result = changed("salt_and_pepper", GREY, 0.4, 0.3)
+    assert (result == 0).mean() == pytest.approx(0.2, abs=0.03)
+    assert (result == 1).mean() == pytest.approx(0.2, abs=0.03)
+    assert set(np.unique(result)) == {0, 0.5, 1}

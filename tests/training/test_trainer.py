@@ -26,20 +26,21 @@ from digits.training import augmentation, trainer
 from digits.training.checkpoint import Checkpoint
 from digits.training.trainer import EpochMetrics
 from helpers.keras_outputs import outputs
-from helpers.recipes import AUGMENTATION, NO_AUGMENTATION, cnn, tutorial
+from helpers.recipes import AUGMENTATION, CHANGES, NO_AUGMENTATION, cnn, tutorial
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
 Split = tuple[Images, Labels]
 
-# As the recipes mlp and ensemble, but small.
+# As the recipe mlp, and an ensemble of what robust is, but small.
 DENSE = tutorial(
     epochs=4, hidden=(16,), augmentation=AUGMENTATION, normalization="minmax", schedule="one_cycle", weight_decay=0.05
 )
+ENSEMBLE = cnn(epochs=4, members=2, augmentation=AUGMENTATION | CHANGES, normalization="contrast")
 EACH_KIND = [
     # A group, so that it is trained once.
     pytest.param(recipe, id=name, marks=[pytest.mark.slow, pytest.mark.xdist_group(f"trainer_{name}")])
-    for name, recipe in {"mlp": DENSE, "ensemble": cnn(epochs=4, members=2)}.items()
+    for name, recipe in {"mlp": DENSE, "ensemble": ENSEMBLE}.items()
 ]
 
 
@@ -164,7 +165,7 @@ def test_two_hundred_steps_are_those_of_model_fit_in_float64() -> None:
         theirs.fit(images[order], labels[order], batch_size=8, shuffle=False, verbose=0)
         optimizer = keras.optimizers.Adam(0.001)
         trainer.make_train_epoch(ours, optimizer, tutorial(), shards=1)(
-            images, labels, indices, weights.astype(np.float64)
+            images, labels, indices, weights.astype(np.float64), {}
         )
     finally:
         keras.config.set_floatx("float32")
@@ -188,18 +189,18 @@ def test_history_has_a_row_per_epoch(run: Run) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_members_see_other_orders_and_other_warps(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = list[list[NDArray[Any]]]()
-    sample = trainer.epoch_inputs
+    made = list[Any]()
+    epoch_inputs = trainer.epoch_inputs
 
-    def spy(*arguments: Any) -> list[NDArray[Any]]:
-        made.append(sample(*arguments))
+    def spy(*arguments: Any) -> Any:
+        made.append(epoch_inputs(*arguments))
         return made[-1]
 
     monkeypatch.setattr(trainer, "epoch_inputs", spy)
     fit(cnn(epochs=1, members=3), split)
-    for one, other in combinations(made, 2):
-        for index in (0, 2):  # the order, and the warps
-            assert (one[index] != other[index]).any()
+    for (order, _, draws), (other_order, _, other_draws) in combinations(made, 2):
+        assert (order != other_order).any()
+        assert (draws["warp"] != other_draws["warp"]).any()
 
 
 def test_each_epoch_is_reported_once(run: Run) -> None:
@@ -243,26 +244,33 @@ def test_overfits_a_batch(split: Split) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
-    [tutorial(hidden=(16,), normalization="minmax", augmentation=AUGMENTATION, batch_size=64), cnn(batch_size=64)],
+    [
+        tutorial(hidden=(16,), normalization="minmax", augmentation=AUGMENTATION, batch_size=64),
+        cnn(batch_size=64, normalization="contrast", augmentation=AUGMENTATION | CHANGES),
+    ],
     ids=["mlp", "cnn"],
 )
-def test_warped_images_are_learnt_from(split: Split, recipe: Recipe) -> None:
-    """An epoch with augmentation is one without on images that were warped before."""
-    indices, weights, warps = trainer.epoch_inputs(recipe, 64, (0, 1, 0))
+def test_augmented_images_are_learnt_from(split: Split, recipe: Recipe) -> None:
+    """An epoch with augmentation is one without on images that were augmented before, and normalized again."""
+    indices, weights, draws = trainer.epoch_inputs(recipe, 64, (0, 1, 0))
     images, labels = split[0][indices[0]], split[1][indices[0]].astype(np.int32)
-    warped = augmentation.warp(images, warps[0]).numpy()
-    assert np.abs(warped - images).max() > 0.1
+    augmented = augmentation.augment(images, trainer.take(draws, 0)).numpy()
+    if recipe.normalization == "contrast":
+        augmented = normalization.contrast(augmented)
+    assert np.abs(augmented - images).max() > 0.1
     in_order = np.arange(64, dtype=np.int32)[np.newaxis]
-    _, inside = one_epoch(recipe, 1, images, labels, in_order, weights, warps)
-    _, before = one_epoch(recipe, 1, warped, labels, in_order, weights)
-    assert inside == pytest.approx(before, abs=1e-6)
+    _, inside = one_epoch(recipe, 1, images, labels, in_order, weights, draws)
+    _, before = one_epoch(recipe, 1, augmented, labels, in_order, weights, {})
+    assert inside == pytest.approx(before, abs=1e-5)
 
 
 @pytest.mark.parametrize(("count", "number", "sizes"), [(5, 2, [3, 2]), (8, 4, [2] * 4), (2, 3, [1, 1]), (3, 1, [3])])
 def test_shards_hold_the_batch_in_order(count: int, number: int, sizes: list[int]) -> None:
-    shards = trainer.split_batch(tf.range(count), number)
-    assert [len(shard) for shard in shards] == sizes
-    assert tf.concat(shards, axis=0).numpy().tolist() == list(range(count))
+    shards = trainer.split_batch((tf.range(count), {"squares": tf.range(count) ** 2}), number)
+    assert [len(part) for part, _ in shards] == sizes
+    assert tf.concat([part for part, _ in shards], axis=0).numpy().tolist() == list(range(count))
+    for part, others in shards:
+        np.testing.assert_array_equal(others["squares"], part**2)
 
 
 @pytest.mark.usefixtures("eager")
@@ -306,7 +314,9 @@ def test_order_of_images_differs_between_epochs(split: Split, monkeypatch: pytes
     """And between members and seeds, but it depends on nothing else."""
     orders: list[tuple[int, ...]] = []
 
-    def train_epoch(_: object, __: object, indices: NDArray[np.int32], weights: NDArray[np.float32]) -> list[float]:
+    def train_epoch(
+        _: object, __: object, indices: NDArray[np.int32], weights: NDArray[np.float32], ___: object
+    ) -> list[float]:
         orders.append(tuple(indices[weights == 1]))
         return [0.0, 0.0]
 

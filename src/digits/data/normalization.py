@@ -22,4 +22,15 @@ def minmax(pixels: Pixels) -> Images:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-METHODS: Mapping[str, Callable[[Pixels], Images]] = {"l2": l2, "minmax": minmax}
+def contrast(pixels: Pixels) -> Images:
+    """Each image minus its median, which is its background, divided by the largest difference from it.
+
+    That may be negative: dark ink on a light page becomes light ink. If all pixels are equal, they become 0.
+    """
+    differences = pixels - np.median(pixels, axis=(1, 2), keepdims=True).astype(np.float32)
+    lightest, darkest = (extreme(differences, axis=(1, 2), keepdims=True) for extreme in (np.max, np.min))
+    normalized: Images = differences / np.where(lightest + darkest < 0, darkest, np.maximum(lightest, 1e-6))
+    return normalized
+
+
+METHODS: Mapping[str, Callable[[Pixels], Images]] = {"l2": l2, "minmax": minmax, "contrast": contrast}

@@ -3,17 +3,31 @@
 from collections.abc import Callable, Mapping
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from digits.common.types import CLASSES, IMAGE_SIDE
 from digits.params import Cnn, Mlp, Recipe
 
 SHAPE = (IMAGE_SIDE, IMAGE_SIDE)
 
+
+def _contrast() -> keras.Model:
+    """A model of Keras's own operations, which loads where this library is not installed."""
+    pixels = keras.Input(SHAPE, name="pixels")
+    differences = pixels - ops.median(pixels, axis=(1, 2), keepdims=True)
+    lightest, darkest = (extreme(differences, axis=(1, 2), keepdims=True) for extreme in (ops.max, ops.min))
+    normalized = differences / ops.where(lightest + darkest < 0, darkest, ops.maximum(lightest, 1e-6))
+    normalization = keras.Model(pixels, normalized, name="normalization")
+    for number, operation in enumerate(normalization.operations):
+        operation.name = f"contrast_{number}"  # Keras numbers them per process
+    return normalization
+
+
 # The same as digits.data.normalization has in NumPy; a test compares them.
 NORMALIZATIONS: Mapping[str, Callable[[], layers.Layer]] = {
     "l2": lambda: layers.UnitNormalization(axis=1, name="normalization"),
     "minmax": lambda: layers.Rescaling(1 / 255, name="normalization"),
+    "contrast": _contrast,
 }
 
 

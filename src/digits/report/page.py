@@ -17,7 +17,7 @@ def render(normalize: Normalize, train: Train, recipe: Recipe) -> str:
     return environment.get_template("page.md.jinja").render(
         normalize=normalize,
         train=train,
-        recipe=recipe.model_dump(mode="json"),
+        recipe=recipe.model_dump(mode="json", exclude_unset=True),
         dataset=files.read_json(paths.RAW / download.METADATA),
         metrics=files.read_json(paths.METRICS),
         prediction=files.read_json(paths.PREDICTION),

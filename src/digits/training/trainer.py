@@ -21,14 +21,14 @@ from digits.common.types import Images, Labels
 from digits.model import architectures
 from digits.model.predictor import Predictor
 from digits.params import Mlp, Recipe
-from digits.training.augmentation import sample_warps, warp
+from digits.training.augmentation import Draws, augment, sample
 from digits.training.checkpoint import Checkpoint
 
 Split = tuple[Images, Labels]
 EpochMetrics = dict[str, float]
 CompiledFunction = Callable[..., Any]
 
-AUGMENTATION_STREAM = 1  # appended to the seed of the warps, to separate it from that of the order
+AUGMENTATION_STREAM = 1  # appended to the seed of the augmentation, to separate it from that of the order
 WARMUP = 0.25  # share of the steps
 USUAL = {"learning_rate": 0.1, "weight_decay": 1.0}  # larger values are named first when training diverges
 
@@ -155,12 +155,14 @@ def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[n
     return np.resize(order, shape), weights.reshape(shape).astype(np.float32)
 
 
-def epoch_inputs(recipe: Recipe, count: int, seed: Sequence[int]) -> list[NDArray[Any]]:
-    """The `batches` of an epoch over `count` images and, for a recipe with augmentation, their warps."""
+def epoch_inputs(
+    recipe: Recipe, count: int, seed: Sequence[int]
+) -> tuple[NDArray[np.int32], NDArray[np.float32], Draws]:
+    """The `batches` of an epoch over `count` images, and what augmentation draws for each, if the recipe has any."""
     indices, weights = batches(count, recipe.batch_size, seed)
     if not recipe.augmentation.is_active:
-        return [indices, weights]
-    return [indices, weights, sample_warps(recipe.augmentation, indices.shape, (*seed, AUGMENTATION_STREAM))]
+        return indices, weights, {}
+    return indices, weights, sample(recipe.augmentation, indices.shape, (*seed, AUGMENTATION_STREAM))
 
 
 # One epoch, compiled.
@@ -173,20 +175,21 @@ def make_train_epoch(network: keras.Model, optimizer: keras.Optimizer, recipe: R
     """
     trainable = network.trainable_variables
     optimizer.build(trainable)  # its variables cannot be created inside the compiled function
+    renormalize = renormalization(recipe)
 
-    def forward(images: tf.Tensor, indices: tf.Tensor, *warps: tf.Tensor) -> tf.Tensor:
+    def forward(images: tf.Tensor, indices: tf.Tensor, draws: Draws) -> tf.Tensor:
         batch = tf.gather(images, indices)
-        return network(warp(batch, *warps) if warps else batch, training=True)
+        return network(renormalize(augment(batch, draws)) if draws else batch, training=True)
 
     @tf.function(jit_compile=isinstance(recipe, Mlp), autograph=False)  # type: ignore[untyped-decorator]
     def train_epoch(
-        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, *warps: tf.Tensor
+        images: tf.Tensor, labels: tf.Tensor, indices: tf.Tensor, sample_weight: tf.Tensor, draws: Draws
     ) -> tuple[tf.Tensor, tf.Tensor]:
         def train_step(i: tf.Tensor, loss: tf.Tensor, hits: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            batch, weight, *batch_warps = (tensor[i] for tensor in (indices, sample_weight, *warps))
-            inputs = zip(*(split_batch(tensor, shards) for tensor in (batch, *batch_warps)), strict=True)
+            batch, weight, batch_draws = take((indices, sample_weight, draws), i)
             with tf.GradientTape() as tape:
-                logits = tf.concat([forward(images, *shard) for shard in inputs], axis=0)
+                parts = split_batch((batch, batch_draws), shards)
+                logits = tf.concat([forward(images, *part) for part in parts], axis=0)
                 losses, correct = losses_and_correct(tf.gather(labels, batch), logits, recipe.label_smoothing)
                 total = tf.reduce_sum(losses * weight)
                 mean = total / tf.reduce_sum(weight)
@@ -210,10 +213,23 @@ def batch_shards(recipe: Recipe, threads: int) -> int:
     return 1 if isinstance(recipe, Mlp) else threads
 
 
-def split_batch(tensor: tf.Tensor, shards: int) -> list[tf.Tensor]:
-    """Split a batch into at most `shards` parts, whose sizes differ by one at most; none is empty."""
-    sizes = [len(part) for part in np.array_split(range(tensor.shape[0]), shards) if len(part)]
-    return list(tf.split(tensor, sizes)) if len(sizes) > 1 else [tensor]
+def split_batch(inputs: Any, shards: int) -> list[Any]:
+    """Split the tensors of a batch into at most `shards` parts, whose sizes differ by one at most; none is empty."""
+    count = tf.nest.flatten(inputs)[0].shape[0]
+    parts = [part for part in np.array_split(range(count), shards) if len(part)]
+    return [take(inputs, slice(part[0], part[-1] + 1)) for part in parts]
+
+
+def take(inputs: Any, where: tf.Tensor | slice) -> Any:
+    """That index, or that slice, of each of the tensors."""
+    return tf.nest.map_structure(lambda tensor: tensor[where], inputs)
+
+
+def renormalization(recipe: Recipe) -> CompiledFunction:
+    """For augmented images: `contrast` depends on all pixels, so it is taken again; `minmax` on each alone."""
+    if recipe.normalization == "contrast":
+        return architectures.NORMALIZATIONS["contrast"]()  # type: ignore[no-any-return]
+    return tf.identity  # type: ignore[no-any-return]
 
 
 def losses_and_correct(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tuple[tf.Tensor, tf.Tensor]:

@@ -14,11 +14,12 @@ from digits.common.types import IMAGE_SIDE
 
 ENTRIES = {"config.json", "metadata.json", "model.weights.h5"}
 MAX_WEIGHTS = 100_000_000
-# No layer with code of its own, such as Lambda.
+# No layer with code of its own, such as Lambda; the last line has the operations of a normalization.
 CLASS_NAMES = {
     *("Average", "BatchNormalization", "Conv2D", "Dense", "Flatten", "Functional", "GlobalMaxPooling2D", "InputLayer"),
     *("MaxPooling2D", "Permute", "ReLU", "Rescaling", "Reshape", "Sequential", "Softmax", "UnitNormalization"),
     *("DTypePolicy", "GlorotUniform", "HeNormal", "Ones", "Zeros", "__keras_tensor__"),
+    *("Add", "Less", "Max", "Maximum", "Median", "Min", "Subtract", "TrueDivide", "Where"),
 }
 
 
