@@ -1,12 +1,13 @@
 """The files of the leaderboard: reports/leaderboard.csv, and its page, tables and figures in reports/leaderboard/."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from digits import params
 from digits.common import files, paths
@@ -15,12 +16,14 @@ from digits.data import download, idx
 from digits.plots.style import Metadata
 from digits.tracking import store
 from leaderboard import augmented, figures, tables
+from leaderboard.comparisons import accuracy_differences
 from leaderboard.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from leaderboard.label_errors import likely_label_errors
 from leaderboard.trials import Trial, full_size
 
 ACCURATE = 0.98  # of the validation set; a model that errs more often says little about labels
 TABLE, FOLDER = Path("reports/leaderboard.csv"), Path("reports/leaderboard")
+DIFFERENCES = FOLDER / "differences.csv"
 
 PAGE = """\
 # Leaderboard
@@ -30,8 +33,13 @@ Every recipe of [params.yaml](../../params.yaml), best first by validation accur
 
 {table}
 
-{figures}
+{parts}
 """
+
+DIFFERENCES_CAPTION = (
+    "Each recipe against the next one: the difference of their mean test accuracies, in percentage points, and its\n"
+    "95 % interval, from a paired bootstrap over the test images."
+)
 
 # The captions of the page's figures, by the names of their files.
 FIGURES = {
@@ -54,11 +62,13 @@ def write(trials: Sequence[Trial]) -> str:
     metadata = files.read_json(paths.RAW / download.METADATA)
     with store.connect(create=False) as (client, _):
         current = [replace(trial, run=client.get_run(trial.run.info.run_id)) for trial in trials]
-        suspects = _label_errors(full_size(current), labels)
+        predictions = _predictions(full_size(current))
     metrics, full = tables.read_metrics(current), tables.read_metrics(full_size(current))
     leaderboard = tables.leaderboard(full)
     robustness = tables.robustness_by_corruption(full, leaderboard["recipe"])
     curve = tables.learning_curve(metrics)
+    differences = accuracy_differences(_correct(full_size(current), predictions, leaderboard["recipe"]))
+    suspects = _label_errors(full_size(current), predictions, labels)
 
     figures.save_error_by_time(FOLDER / "error_by_time.png", leaderboard, metadata)
     figures.save_learning_curve(FOLDER / "learning_curve.png", curve, metadata)
@@ -68,6 +78,7 @@ def write(trials: Sequence[Trial]) -> str:
     figures.save_label_errors(FOLDER / "label_errors.png", images, suspects, metadata)
     files.write_csv(FOLDER / "robustness.csv", robustness.to_dict("list"))
     files.write_csv(FOLDER / "learning_curve.csv", curve.to_dict("list"))
+    files.write_csv(DIFFERENCES, differences.to_dict("list"))
     files.write_csv(TABLE, leaderboard.to_dict("list"))
     written = pd.read_csv(TABLE)  # rounded, so that documents can be compared with it
     files.write_bytes(FOLDER / "README.md", page(written).encode())
@@ -75,10 +86,12 @@ def write(trials: Sequence[Trial]) -> str:
 
 
 def page(table: pd.DataFrame) -> str:
-    """The table of reports/leaderboard.csv and the figures that were drawn, in Markdown, for reports/leaderboard/."""
+    """The page of the folder, from the table of reports/leaderboard.csv, the differences and the figures there."""
     drawn = {name: caption for name, caption in FIGURES.items() if (FOLDER / f"{name}.png").exists()}
-    figures = "\n\n".join(f"{caption}\n\n![{name.replace('_', ' ')}]({name}.png)" for name, caption in drawn.items())
-    return PAGE.format(seeds=table["seeds"].max(), table=tables.markdown(table), figures=figures)
+    parts = [f"{caption}\n\n![{name.replace('_', ' ')}]({name}.png)" for name, caption in drawn.items()]
+    if DIFFERENCES.exists():
+        parts.insert(0, f"{DIFFERENCES_CAPTION}\n\n{tables.differences_markdown(pd.read_csv(DIFFERENCES))}")
+    return PAGE.format(seeds=table["seeds"].max(), table=tables.markdown(table), parts="\n\n".join(parts))
 
 
 def _examples(images: Pixels) -> dict[str, Pixels]:
@@ -100,10 +113,27 @@ def _save_augmented(path: Path, metadata: Metadata) -> None:
             break
 
 
-def _label_errors(trials: Sequence[Trial], labels: Labels) -> pd.DataFrame:
-    """The test images that all accurate trials, or all if none is, give the same class, which is not their label."""
-    trials = [trial for trial in trials if trial.run.data.metrics["val_accuracy"] >= ACCURATE] or trials
+def _predictions(trials: Sequence[Trial]) -> list[pd.DataFrame]:
+    """The predictions of each trial: `actual`, `predicted` and `confidence`, one row per test image."""
     logged = [mlflow.artifacts.load_dict(f"runs:/{trial.run.info.run_id}/predictions.json") for trial in trials]
-    predictions = [pd.DataFrame(one["data"], columns=one["columns"]) for one in logged]
-    predicted, confidence = (np.stack([one[name] for one in predictions]) for name in ("predicted", "confidence"))
+    return [pd.DataFrame(one["data"], columns=one["columns"]) for one in logged]
+
+
+def _correct(
+    trials: Sequence[Trial], predictions: Sequence[pd.DataFrame], recipes: Iterable[str]
+) -> dict[str, NDArray[np.bool_]]:
+    """Whether each prediction is correct, (seeds, n), by recipe, in the order of `recipes`."""
+    rows = [(trial.recipe, one["predicted"] == one["actual"]) for trial, one in zip(trials, predictions, strict=True)]
+    return {recipe: np.stack([row for name, row in rows if name == recipe]) for recipe in recipes}
+
+
+def _label_errors(trials: Sequence[Trial], predictions: Sequence[pd.DataFrame], labels: Labels) -> pd.DataFrame:
+    """The test images that all accurate trials, or all if none is, give the same class, which is not their label."""
+    accurate = [
+        one
+        for trial, one in zip(trials, predictions, strict=True)
+        if trial.run.data.metrics["val_accuracy"] >= ACCURATE
+    ]
+    columns = ("predicted", "confidence")
+    predicted, confidence = (np.stack([one[name] for one in accurate or predictions]) for name in columns)
     return likely_label_errors(labels, predicted, confidence)

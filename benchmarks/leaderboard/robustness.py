@@ -1,26 +1,29 @@
-"""How robust the runs' models are: their error rates on corrupted test images, as metrics of the finished runs."""
+"""How robust the runs' models are: their scores on corrupted test images, as metrics of the finished runs."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from tempfile import TemporaryDirectory
 
 import keras
-import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
+from digits.commands.predict.models import download
 from digits.common import files
 from digits.common.errors import UserError
 from digits.common.types import Labels, Pixels
 from digits.data import idx
+from digits.evaluation.calibration import expected_calibration_error
 from digits.model import keras_file, set_threads
 from digits.model.predictor import Predictor
 from digits.tracking import store
 from leaderboard import corruptions
 
-# The mean over all corruptions and severities; those of each are METRIC.NAME.SEVERITY.
+# Means over all corruptions and severities; the error of each is METRIC.NAME.SEVERITY.
 METRIC = "leaderboard.corruption_error"
+CALIBRATION_METRIC = "leaderboard.corruption_calibration_error"
 
 # Of a measured run: the digest of the code that corrupted the images.
 TAG = "leaderboard.corruptions.sha256"
@@ -41,7 +44,7 @@ def unmeasured(runs: Sequence[Run]) -> list[Run]:
 
 
 def measure(runs: Sequence[Run], raw: Path, on_measured: Callable[[], object]) -> None:
-    """Log the error rates of the runs' models on the corrupted test images in `raw`, and call `on_measured` for each.
+    """Log the scores of the runs' models on the corrupted test images in `raw`, and call `on_measured` for each.
 
     Raises:
         UserError: the store cannot be used, or a model was deleted.
@@ -58,33 +61,35 @@ def measure(runs: Sequence[Run], raw: Path, on_measured: Callable[[], object]) -
     with store.connect(create=False) as (client, _):
         for run in runs:
             model = _load_model(client, run)
-            _log(client, run, _error_rates(model, corrupted, labels))
+            _log(client, run, _scores(model, corrupted, labels))
             on_measured()
 
 
 def _load_model(client: MlflowClient, run: Run) -> keras.Model:
-    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
-    if not models:
+    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    if not found:
         name = run.info.run_name
         raise UserError(f"the model of run {name} was deleted; delete the run as well, then rerun")
     with TemporaryDirectory() as folder:
-        downloaded = mlflow.artifacts.download_artifacts(f"models:/{models[0].model_id}", dst_path=folder)
-        return keras_file.load(Path(downloaded, "data/model.keras"))
+        return keras_file.load(download(f"models:/{found[0].model_id}", Path(folder)))
 
 
-def _error_rates(model: keras.Model, corrupted: Corrupted, labels: Labels) -> dict[str, float]:
-    """The share of wrong predictions by metric, to six decimals."""
+def _scores(model: keras.Model, corrupted: Corrupted, labels: Labels) -> dict[str, float]:
+    """The share of wrong predictions by metric, its mean, and that of the calibration errors; to six decimals."""
     predictor = Predictor(model)
-    predicted = {key: predictor(images).argmax(axis=1) for key, images in corrupted.items()}
-    return {metric(*key): round(float((classes != labels).mean()), 6) for key, classes in predicted.items()}
+    errors, calibration_errors = {}, []
+    for key, images in corrupted.items():
+        probabilities = predictor(images)
+        errors[metric(*key)] = float((probabilities.argmax(axis=1) != labels).mean())
+        calibration_errors.append(expected_calibration_error(labels, probabilities))
+    means = {METRIC: mean(errors.values()), CALIBRATION_METRIC: mean(calibration_errors)}
+    return {name: round(value, 6) for name, value in {**errors, **means}.items()}
 
 
-def _log(client: MlflowClient, run: Run, rates: Mapping[str, float]) -> None:
-    """Log the rates and their mean, at step 0, like all scores; the tag last, so that it vouches for all."""
+def _log(client: MlflowClient, run: Run, scores: Mapping[str, float]) -> None:
+    """Log the scores at step 0, like all scores; the tag last, so that it vouches for all."""
     now = round(1000 * time.time())
-    mean = round(sum(rates.values()) / len(rates), 6)
-    metrics = [Metric(name, value, now, 0) for name, value in {**rates, METRIC: mean}.items()]
-    client.log_batch(run.info.run_id, metrics)
+    client.log_batch(run.info.run_id, [Metric(name, value, now, 0) for name, value in scores.items()])
     client.set_tag(run.info.run_id, TAG, _digest())
 
 

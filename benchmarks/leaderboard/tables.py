@@ -18,12 +18,14 @@ METRICS = (
     "calibration/test_error_unscaled",
     "calibration/test_error",
     robustness.METRIC,
+    robustness.CALIBRATION_METRIC,
 )
 
 CORRUPTION_METRICS = {
     robustness.metric(name, severity): (name, severity) for name in CORRUPTIONS for severity in SEVERITIES
 }
 
+DIFFERENCES_HEADER = "| recipe | next recipe | difference in test accuracy | 95 % interval |"
 HEADER = "| recipe | test accuracy | parameters | training | calibration error | corruption error |"
 
 
@@ -65,6 +67,7 @@ def leaderboard(metrics: pd.DataFrame) -> pd.DataFrame:
         expected_calibration_error_unscaled=("calibration/test_error_unscaled", "mean"),
         expected_calibration_error=("calibration/test_error", "mean"),
         corruption_error=(robustness.METRIC, "mean"),
+        corruption_calibration_error=(robustness.CALIBRATION_METRIC, "mean"),
     )
     table = table.astype({"parameters": int}).reset_index()
     return table.sort_values("val_accuracy", ascending=False, kind="stable", ignore_index=True)
@@ -105,6 +108,16 @@ def markdown(table: pd.DataFrame) -> str:
         for row in table.to_dict("records")
     ]
     return "\n".join([HEADER, "| --- | ---: | ---: | ---: | ---: | ---: |", *rows])
+
+
+def differences_markdown(table: pd.DataFrame) -> str:
+    """The table of reports/leaderboard/differences.csv, in percentage points."""
+    rows = [
+        f"| {row['recipe']} | {row['other']} | {100 * row['difference']:+.2f} | "
+        f"{100 * row['low']:+.2f} to {100 * row['high']:+.2f} |"
+        for row in table.to_dict("records")
+    ]
+    return "\n".join([DIFFERENCES_HEADER, "| --- | --- | ---: | ---: |", *rows])
 
 
 def _seconds(seconds: float) -> str:

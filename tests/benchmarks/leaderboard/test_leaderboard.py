@@ -8,7 +8,6 @@ from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,6 +38,7 @@ pytestmark = pytest.mark.xdist_group("tracking")  # so that MLflow makes a datab
 VARIANT = ("tutorial", "learning_rate=0.003")
 METADATA = {"name": "mnist", "title": "MNIST", "classes": [*"0123456789"]}
 CORRUPTED = dict.fromkeys(tables.CORRUPTION_METRICS, 0.25)
+SCORES = CORRUPTED | {robustness.METRIC: 0.25, robustness.CALIBRATION_METRIC: 0.125}
 
 
 @pytest.fixture
@@ -177,6 +177,7 @@ def test_row_summarizes_the_seeds() -> None:
         "calibration/test_error_unscaled": (0.01, 0.02, 0.06),
         "calibration/test_error": (0.001, 0.002, 0.006),
         robustness.METRIC: (0.1, 0.2, 0.6),
+        robustness.CALIBRATION_METRIC: (0.01, 0.03, 0.08),
         "training_seconds": (1, 2, 9),
         "test_accuracy": (0.96, 0.97, 0.98),
         "val_accuracy": (0.95, 0.97, 0.99),
@@ -196,6 +197,7 @@ def test_row_summarizes_the_seeds() -> None:
         "expected_calibration_error_unscaled": pytest.approx(0.03),
         "expected_calibration_error": pytest.approx(0.003),
         "corruption_error": pytest.approx(0.3),
+        "corruption_calibration_error": pytest.approx(0.04),
     }
 
 
@@ -298,20 +300,20 @@ def logged(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 class Recorder:
-    """Stands for the models: what was measured, and an error rate for each corruption that follows from the run."""
+    """Stands for the models: what was measured, and the same scores for all."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.measured: list[str] = []
         self.failing = ""
         monkeypatch.setattr(robustness, "set_threads", lambda _: None)
         monkeypatch.setattr(robustness, "_load_model", lambda _, run: str(run.info.run_id))
-        monkeypatch.setattr(robustness, "_error_rates", self.rates)
+        monkeypatch.setattr(robustness, "_scores", self.scores)
 
-    def rates(self, run_id: str, *_: object) -> Mapping[str, float]:
+    def scores(self, run_id: str, *_: object) -> Mapping[str, float]:
         if run_id == self.failing:
             raise KeyboardInterrupt
         self.measured.append(run_id)
-        return CORRUPTED
+        return SCORES
 
 
 def measure(folder: Path) -> None:
@@ -330,7 +332,7 @@ def test_interrupted_measurement_goes_on_with_what_is_missing(logged: Path, monk
         measure(logged)
     assert sorted(models.measured) == sorted(before), "each once"
     for run in runs(logged):
-        assert run.data.metrics == before[run.info.run_id] | CORRUPTED | {robustness.METRIC: 0.25}
+        assert run.data.metrics == before[run.info.run_id] | SCORES
 
 
 @pytest.mark.slow
@@ -383,6 +385,7 @@ def test_error_rates_are_those_of_the_runs_model(logged: Path, monkeypatch: pyte
     assert [found[robustness.metric("blur", severity)] for severity in (1, 2, 3)] == [0.25, 0.5, 0.75]
     assert found[robustness.metric("noise", 3)] == 0
     assert found[robustness.METRIC] == pytest.approx(1.5 / len(CORRUPTED), abs=1e-6)
+    assert 0 < found[robustness.CALIBRATION_METRIC] < 1
 
 
 @pytest.mark.slow
@@ -429,6 +432,7 @@ def test_files_have_what_mlflow_has_now(logged: Path, monkeypatch: pytest.Monkey
     assert text.splitlines()[2].startswith("| tutorial | 97.00 % ± 0.00 | 118,282 | 2.5 s | 1.00 % | 25.0 % |")
     assert len(pd.read_csv(reports.FOLDER / "robustness.csv")) == len(CORRUPTED)
     assert len(pd.read_csv(reports.FOLDER / "learning_curve.csv")) == 1
+    assert list(pd.read_csv(reports.DIFFERENCES)) == ["recipe", "other", "difference", "low", "high"]
     assert {path.stem for path in reports.FOLDER.glob("*.png")} == set(reports.FIGURES)
     assert list(suspects[0].index) == [3]
     assert list(suspects[0]["predicted"]) == [7]
@@ -437,18 +441,28 @@ def test_files_have_what_mlflow_has_now(logged: Path, monkeypatch: pytest.Monkey
     assert linked(page) == [f"{name}.png" for name in reports.FIGURES]
 
 
-def test_label_errors_are_those_of_models_that_are_accurate_in_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+def predictions(*rows: tuple[int, float]) -> pd.DataFrame:
+    """Of images of class 0 and 2: predicted class and confidence."""
+    table = pd.DataFrame(rows, columns=["predicted", "confidence"])
+    return table.assign(actual=[0, 2])
+
+
+def test_label_errors_are_those_of_models_that_are_accurate_in_validation() -> None:
     """A model that is good on the test set alone does not count."""
     good = trial("good", 0, val_accuracy=0.999, test_accuracy=0.9)
     bad = trial("bad", 0, val_accuracy=0.9, test_accuracy=0.999)
-    good.run.info._run_id, bad.run.info._run_id = "good", "bad"
-    tables_of = {
-        f"runs:/{name}/predictions.json": {"columns": ["predicted", "confidence"], "data": rows}
-        for name, rows in (("good", [[1, 0.99], [2, 0.99]]), ("bad", [[0, 0.99], [0, 0.99]]))
-    }
-    monkeypatch.setattr(mlflow.artifacts, "load_dict", tables_of.__getitem__)
-    found = reports._label_errors([good, bad], np.array([0, 2], np.uint8))
+    tables_of = [predictions((1, 0.99), (2, 0.99)), predictions((0, 0.99), (0, 0.99))]
+    found = reports._label_errors([good, bad], tables_of, np.array([0, 2], np.uint8))
     assert list(found["predicted"]) == [1]
+
+
+def test_predictions_are_correct_by_recipe_and_seed() -> None:
+    made = [trial("mlp", 0), trial("cnn", 0), trial("cnn", 1)]
+    tables_of = [predictions((0, 1), (0, 1)), predictions((1, 1), (2, 1)), predictions((0, 1), (2, 1))]
+    found = reports._correct(made, tables_of, ["cnn", "mlp"])
+    assert list(found) == ["cnn", "mlp"]
+    assert found["cnn"].tolist() == [[False, True], [True, True]]
+    assert found["mlp"].tolist() == [[True, False]]
 
 
 def linked(page: str) -> list[str]:
@@ -460,6 +474,14 @@ def test_page_leaves_out_what_was_not_drawn(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     files.write_bytes(reports.FOLDER / "robustness.png", b"PNG")
     assert linked(reports.page(pd.read_csv(ROOT / reports.TABLE))) == ["robustness.png"]
+
+
+def test_page_shows_differences_in_percentage_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    columns: dict[str, list[object]] = {"recipe": ["cnn"], "other": ["mlp"]}
+    columns |= {"difference": [0.0031], "low": [-0.0002], "high": [0.0064]}
+    files.write_csv(reports.DIFFERENCES, columns)
+    assert "| cnn | mlp | +0.31 | -0.02 to +0.64 |" in reports.page(pd.read_csv(ROOT / reports.TABLE))
 
 
 def leaderboard_in(text: str) -> str:
