@@ -122,13 +122,16 @@ FULL = dict.fromkeys(CHANGES, 1.0)  # the limits
 
 
 def changed(name: str, images: Images, strength: float, numbers: Any = 0.5) -> Images:
-    """All images, changed in one way; `numbers` may be one for all that the change needs."""
+    """All images, changed in one way; `numbers` may be one for all that the change needs.
+
+    Not compiled, which would take a second each time; test_trainer.py runs the compiled function.
+    """
     row = np.concatenate([[strength], np.broadcast_to(numbers, CHANGES[name].size)])
     draws = {
         "warp": np.tile(np.array(UNCHANGED, np.float32), (len(images), 1, 1)),
         name: np.tile(row.astype(np.float32), (len(images), 1)),
     }
-    result: Images = augment(images, draws).numpy()
+    result: Images = augment.python_function(images, draws).numpy()
     return result
 
 
