@@ -90,27 +90,27 @@ def latencies(ask: Callable[..., object], *arguments: object) -> list[float]:
     return found
 
 
-def client(port: int, body: bytes, attempts: int = 1) -> Callable[[], object]:
+def client(port: int, body: bytes, *, reconnect: bool = False) -> Callable[[], object]:
     """A function that sends a request on its own connection, and raises unless the status is 200.
 
-    A server that is busy for five seconds takes the connections of waiting clients for idle and closes them. With two
-    `attempts`, the client connects again, as HTTP libraries do.
+    With `reconnect`, it connects again once if the server has closed the connection: a server that is busy for five
+    seconds closes those of waiting clients, as if they were idle.
     """
     connection = http.client.HTTPConnection("127.0.0.1", port)
     headers = {"Content-Type": "application/json"}
 
-    def send(attempts: int) -> http.client.HTTPResponse:
-        try:
-            connection.request("POST", "/invocations", body, headers)
-            return connection.getresponse()
-        except ConnectionError:  # RemoteDisconnected is one
-            connection.close()
-            if attempts == 1:
-                raise
-            return send(attempts - 1)
+    def send() -> http.client.HTTPResponse:
+        connection.request("POST", "/invocations", body, headers)
+        return connection.getresponse()
 
     def ask() -> None:
-        response = send(attempts)
+        try:
+            response = send()
+        except ConnectionError:
+            connection.close()
+            if not reconnect:
+                raise
+            response = send()
         content = response.read()
         if response.status != 200:
             raise UserError(f"status {response.status}: {content[:300]!r}")
@@ -122,7 +122,7 @@ def client(port: int, body: bytes, attempts: int = 1) -> Callable[[], object]:
 def clients_at_once(port: int, body: bytes, clients: int) -> dict[str, float]:
     """Requests per second of all clients together, and quantiles of their duration (ms)."""
     with ThreadPoolExecutor(clients) as pool:
-        found = pool.map(lambda _: latencies(client(port, body, attempts=2)), range(clients))
+        found = pool.map(lambda _: latencies(client(port, body, reconnect=True)), range(clients))
         return summary([seconds for each in found for seconds in each], clients)
 
 

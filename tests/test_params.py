@@ -168,7 +168,7 @@ def test_recipe_has_the_keys_of_its_architecture(tmp_path: Path, content: dict[s
     ]
 
 
-def test_augmentation_needs_minmax(tmp_path: Path, content: dict[str, Any]) -> None:
+def test_augmentation_excludes_l2(tmp_path: Path, content: dict[str, Any]) -> None:
     """A column of unit length is no longer one once the image is turned."""
     content["recipes"]["tutorial"]["augmentation"]["rotation"] = 10
     (line,) = complaints(tmp_path, content)

@@ -1,4 +1,4 @@
-"""Whether one recipe is better than another: a paired bootstrap over the test images."""
+"""A paired bootstrap over the test images, to compare the accuracies of recipes."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -14,9 +14,10 @@ RESAMPLES = 2000
 def accuracy_differences(correct: Mapping[str, NDArray[np.bool_]]) -> pd.DataFrame:
     """One row for each recipe but the last: its test accuracy minus that of the next one.
 
-    Takes, by recipe, whether each model of it is right about each test image, (seeds, n). Columns: `recipe`, `other`,
-    `difference` of the mean accuracies (-1..1), and `low` and `high`, its 95 % interval: recipes that learnt from the
-    same images err on the same images, so the images are resampled together. The seeds stay as they are.
+    Takes an array by recipe, (seeds, n): whether each model is right about each test image. Columns: `recipe`, `other`,
+    `difference` of the mean accuracies (-1..1), and `low` and `high`, the ends of its 95 % interval. Recipes tend to
+    err on the same images, so both are resampled with the same images. The seeds are not resampled: the interval
+    leaves out their variation.
     """
     generator = np.random.default_rng(0)
     rows = []

@@ -38,7 +38,7 @@ Every recipe of [params.yaml](../../params.yaml), best first by validation accur
 
 DIFFERENCES_CAPTION = (
     "Each recipe against the next one: the difference of their mean test accuracies, in percentage points, and its\n"
-    "95 % interval, from a paired bootstrap over the test images."
+    "95 % interval, from a paired bootstrap over the test images. It leaves out the variation of the seeds."
 )
 
 # The captions of the page's figures, by the names of their files.
@@ -89,8 +89,9 @@ def page(table: pd.DataFrame) -> str:
     """The page of the folder, from the table of reports/leaderboard.csv, the differences and the figures there."""
     drawn = {name: caption for name, caption in FIGURES.items() if (FOLDER / f"{name}.png").exists()}
     parts = [f"{caption}\n\n![{name.replace('_', ' ')}]({name}.png)" for name, caption in drawn.items()]
-    if DIFFERENCES.exists():
-        parts.insert(0, f"{DIFFERENCES_CAPTION}\n\n{tables.differences_markdown(pd.read_csv(DIFFERENCES))}")
+    differences = pd.read_csv(DIFFERENCES) if DIFFERENCES.exists() else pd.DataFrame()
+    if len(differences):  # there may be one recipe alone
+        parts.insert(0, f"{DIFFERENCES_CAPTION}\n\n{tables.differences_markdown(differences)}")
     return PAGE.format(seeds=table["seeds"].max(), table=tables.markdown(table), parts="\n\n".join(parts))
 
 

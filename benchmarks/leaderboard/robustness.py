@@ -1,5 +1,6 @@
 """How robust the runs' models are: their scores on corrupted test images, as metrics of the finished runs."""
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,11 +12,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Run
 
 from digits.commands.predict.models import download
-from digits.common import files
 from digits.common.errors import UserError
 from digits.common.types import Labels, Pixels
 from digits.data import idx
-from digits.evaluation.calibration import expected_calibration_error
+from digits.evaluation import calibration
 from digits.model import keras_file, set_threads
 from digits.model.predictor import Predictor
 from digits.tracking import store
@@ -25,7 +25,7 @@ from leaderboard import corruptions
 METRIC = "leaderboard.corruption_error"
 CALIBRATION_METRIC = "leaderboard.corruption_calibration_error"
 
-# Of a measured run: the digest of the code that corrupted the images.
+# Of a measured run: the digest of the code that corrupted the images and scored the model.
 TAG = "leaderboard.corruptions.sha256"
 
 THREADS = 2  # of TensorFlow; error rates hardly depend on them, but should be the same on every machine
@@ -39,7 +39,7 @@ def metric(name: str, severity: int) -> str:
 
 
 def unmeasured(runs: Sequence[Run]) -> list[Run]:
-    """The runs whose models have not been measured, not to the end, or on images that were corrupted otherwise."""
+    """The runs whose models have not been measured, not to the end, or by other code."""
     return [run for run in runs if run.data.tags.get(TAG) != _digest()]
 
 
@@ -75,13 +75,13 @@ def _load_model(client: MlflowClient, run: Run) -> keras.Model:
 
 
 def _scores(model: keras.Model, corrupted: Corrupted, labels: Labels) -> dict[str, float]:
-    """The share of wrong predictions by metric, its mean, and that of the calibration errors; to six decimals."""
+    """The error rate of each corruption, their mean, and the mean calibration error, by metric; to six decimals."""
     predictor = Predictor(model)
     errors, calibration_errors = {}, []
     for key, images in corrupted.items():
         probabilities = predictor(images)
         errors[metric(*key)] = float((probabilities.argmax(axis=1) != labels).mean())
-        calibration_errors.append(expected_calibration_error(labels, probabilities))
+        calibration_errors.append(calibration.expected_calibration_error(labels, probabilities))
     means = {METRIC: mean(errors.values()), CALIBRATION_METRIC: mean(calibration_errors)}
     return {name: round(value, 6) for name, value in {**errors, **means}.items()}
 
@@ -94,4 +94,5 @@ def _log(client: MlflowClient, run: Run, scores: Mapping[str, float]) -> None:
 
 
 def _digest() -> str:
-    return files.sha256(Path(corruptions.__file__))
+    code = (Path(corruptions.__file__), Path(__file__), Path(calibration.__file__))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in code)).hexdigest()

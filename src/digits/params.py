@@ -118,7 +118,7 @@ class _Recipe(Section):
 
     @field_validator("augmentation")
     @classmethod
-    def _augmentation_needs_minmax(cls, value: Augmentation, info: ValidationInfo) -> Augmentation:
+    def _augmentation_excludes_l2(cls, value: Augmentation, info: ValidationInfo) -> Augmentation:
         if value.is_active and info.data.get("normalization") == "l2":
             raise ValueError(
                 "must be all 0 with normalization l2, which depends on the whole image; use minmax or contrast"

@@ -41,8 +41,9 @@ def test_scores_hold_the_calibration_error() -> None:
     scores = metrics.scores(LABELS, PROBABILITIES, temperature=1)
     assert scores["expected_calibration_error"] == pytest.approx(error, abs=1e-6)
     assert scores["expected_calibration_error_unscaled"] == pytest.approx(error, abs=1e-6)
-    assert 0 <= scores["expected_calibration_error_low"] <= scores["expected_calibration_error_high"]
-    assert 0 < scores["expected_calibration_error_if_perfect"] < 0.5
+    bounds = scores["calibration_bounds"]
+    assert 0 <= bounds["low"] <= bounds["high"]
+    assert 0 < bounds["if_perfect"] < 0.5
 
 
 def test_unscaled_calibration_error_is_that_of_temperature_one() -> None:

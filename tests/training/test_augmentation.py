@@ -167,9 +167,9 @@ def test_a_share_of_the_images_is_changed_up_to_the_limit() -> None:
 
 
 def test_changes_are_sampled_independently() -> None:
-    draws = sample(augmentation(**FULL), (10_000,), (0,))
-    strengths = [draws[name][:, 0] for name in CHANGES]
-    assert np.abs(np.corrcoef(strengths) - np.eye(len(CHANGES))).max() < 0.05
+    draws = sample(augmentation(shift=1, **FULL), (10_000,), (0,))
+    numbers = [draws["warp"][:, 0, 2], *(draws[name][:, -1] for name in CHANGES)]
+    assert np.abs(np.corrcoef(numbers) - np.eye(len(numbers))).max() < 0.05
 
 
 def test_changes_follow_the_seed() -> None:
@@ -192,6 +192,15 @@ def test_changed_images_stay_between_black_and_white(images: Images, name: str) 
     assert np.abs(result - images).max() > 0.05
     assert result.min() >= 0
     assert result.max() <= 1
+
+
+def test_images_darker_than_their_background_keep_their_contrast(pixels: Pixels) -> None:
+    """Normalized again, they are as before, although an image to be changed has no values below 0."""
+    normalized = normalization.contrast(pixels)
+    assert normalized.min() < -0.3
+    unchanged: Any = changed("noise", normalized, 0)
+    assert unchanged.min() == 0
+    np.testing.assert_allclose(normalization.contrast(unchanged), normalized, atol=1e-5)
 
 
 def test_strokes_get_a_pixel_thinner_or_thicker_or_are_outlined() -> None:

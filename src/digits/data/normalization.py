@@ -23,9 +23,9 @@ def minmax(pixels: Pixels) -> Images:
 
 
 def contrast(pixels: Pixels) -> Images:
-    """Each image minus its median, which is its background, divided by the largest difference from it.
+    """Each image minus its median, taken as its background, divided by the difference of largest magnitude: -1..1.
 
-    That may be negative: dark ink on a light page becomes light ink. If all pixels are equal, they become 0.
+    A negative divisor turns dark ink on a light page into light ink. An image of one grey becomes 0.
     """
     differences = pixels - np.median(pixels, axis=(1, 2), keepdims=True).astype(np.float32)
     lightest, darkest = (extreme(differences, axis=(1, 2), keepdims=True) for extreme in (np.max, np.min))

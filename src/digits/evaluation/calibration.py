@@ -32,10 +32,12 @@ class CalibrationError(NamedTuple):
 
     Attributes:
         value: the error itself.
-        low: the lower end of its 95 % interval.
+        low: the lower end of its 95 % interval, at least 0. The interval is the basic bootstrap's (Davison, Hinkley,
+            "Bootstrap Methods and their Application", 1997, section 5.2). It corrects for bias, so the value may lie
+            outside.
         high: the upper end.
-        if_perfect: the error that the same confidences would show, on average, if they were right; more than 0, since
-            a bin has a limited number of images.
+        if_perfect: the mean error of a perfectly calibrated model with the same confidences; rarely 0, since a bin has
+            few images.
     """
 
     value: float
@@ -55,7 +57,7 @@ def calibration_error(labels: Labels, probabilities: Probabilities) -> Calibrati
         paired=True,
         n_resamples=RESAMPLES,
         batch=RESAMPLES // 10,
-        method="basic",  # resampling adds to the error as sampling did; this takes it off again
+        method="basic",  # corrects for bias: resampling inflates the error, as sampling did
         rng=generator,
     )
     low, high = (max(0.0, float(end)) for end in resampled.confidence_interval)

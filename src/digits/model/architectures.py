@@ -12,14 +12,14 @@ SHAPE = (IMAGE_SIDE, IMAGE_SIDE)
 
 
 def _contrast() -> keras.Model:
-    """A model of Keras's own operations, which loads where this library is not installed."""
+    """`normalization.contrast` of digits.data as operations of Keras: the saved file loads without this library."""
     pixels = keras.Input(SHAPE, name="pixels")
     differences = pixels - ops.median(pixels, axis=(1, 2), keepdims=True)
     lightest, darkest = (extreme(differences, axis=(1, 2), keepdims=True) for extreme in (ops.max, ops.min))
     normalized = differences / ops.where(lightest + darkest < 0, darkest, ops.maximum(lightest, 1e-6))
     normalization = keras.Model(pixels, normalized, name="normalization")
     for number, operation in enumerate(normalization.operations):
-        operation.name = f"contrast_{number}"  # Keras numbers them per process
+        operation.name = f"contrast_{number}"  # Keras's own names depend on what the process built before
     return normalization
 
 

@@ -27,9 +27,6 @@ NAMES = {  # in MLflow, of the numbers in metrics.json that are not called test_
     "parameters": "parameters",
     "temperature": "calibration/temperature",
     "expected_calibration_error": "calibration/test_error",
-    "expected_calibration_error_low": "calibration/test_error_low",
-    "expected_calibration_error_high": "calibration/test_error_high",
-    "expected_calibration_error_if_perfect": "calibration/test_error_if_perfect",
     "expected_calibration_error_unscaled": "calibration/test_error_unscaled",
 }
 

@@ -1,6 +1,7 @@
 """Augmentation: each time the network sees an image, the image looks different.
 
-The random numbers are sampled with NumPy, so they depend on the seed alone, and applied by compiled code.
+NumPy samples the random numbers from the seed; compiled code applies them. TensorFlow draws the noise of the pixels,
+from a seed among these numbers, for each shard of a batch.
 """
 
 import math
@@ -26,8 +27,8 @@ class Change(NamedTuple):
     """A change of images.
 
     Attributes:
-        apply: from images, float32 (n, 28, 28), 0..1; the strength of the change for each, (n, 1, 1), where 0 is no
-            change; and random numbers for each, (n, size), uniform in 0..1; to the changed images.
+        apply: takes images, float32 (n, 28, 28), 0..1; a strength for each, (n, 1, 1), where 0 leaves the image as it
+            is; and random numbers for each, (n, size), uniform in 0..1. Returns the changed images.
         size: the number of random numbers for an image.
     """
 
@@ -42,7 +43,7 @@ def sample(augmentation: Augmentation, shape: Sequence[int], seed: Sequence[int]
     float32 (*shape, 1 + size).
     """
     draws = {"warp": sample_warps(augmentation, shape, seed)}
-    for number, (name, change) in enumerate(CHANGES.items()):
+    for number, (name, change) in enumerate(CHANGES.items(), start=1):  # NumPy takes (seed, 0) for (seed)
         if limit := getattr(augmentation, name):
             generator = np.random.default_rng((*seed, number))
             draws[name] = generator.random((*shape, 1 + change.size), dtype=np.float32)
@@ -52,15 +53,20 @@ def sample(augmentation: Augmentation, shape: Sequence[int], seed: Sequence[int]
 
 @tf.function(jit_compile=True, autograph=False)  # type: ignore[untyped-decorator]
 def augment(images: tf.Tensor, draws: Draws) -> tf.Tensor:
-    """Change float32 images (n, 28, 28), 0..1, as `sample` drew it for each."""
+    """Apply the draws of `sample`, one for each image, to normalized float32 images (n, 28, 28); returns 0..1.
+
+    Images normalized by `contrast`, which may have values from -1, are scaled to 0..1.
+    """
     images = warp(images, draws["warp"])
+    darkest = tf.minimum(tf.reduce_min(images, axis=(1, 2), keepdims=True), 0)
+    images = (images - darkest) / (1 - darkest)
     for name, change in CHANGES.items():
         if name in draws:
             images = change.apply(images, draws[name][:, :1, None], draws[name][:, 1:])
     return tf.clip_by_value(images, 0, 1)
 
 
-# How the digit is written.
+# Shape: warps and strokes.
 
 
 def sample_warps(augmentation: Augmentation, shape: Sequence[int], seed: Sequence[int]) -> NDArray[np.float32]:
@@ -122,7 +128,7 @@ def _dilate(images: tf.Tensor) -> tf.Tensor:
     return tf.maximum(tf.maximum(columns[:, :, :-2], tall), columns[:, :, 2:])
 
 
-# What it is written on, and what covers it.
+# Light, patches, and salt and pepper.
 
 
 def _light_unevenly(images: tf.Tensor, strength: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
@@ -174,7 +180,7 @@ def _add_salt_and_pepper(images: tf.Tensor, strength: tf.Tensor, numbers: tf.Ten
     return tf.where(place < strength / 2, 0.0, tf.where(place > 1 - strength / 2, 1.0, images))
 
 
-# How its picture is taken.
+# Blur and noise.
 
 
 def _blur(images: tf.Tensor, strength: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
@@ -185,7 +191,7 @@ def _blur(images: tf.Tensor, strength: tf.Tensor, numbers: tf.Tensor) -> tf.Tens
 
 
 def _gaussian(deviation: tf.Tensor) -> tf.Tensor:
-    """Matrices (n, 28, 28) that blur columns: the weight of each pixel for each."""
+    """Matrices (n, 28, 28) that blur columns: row i has the weights of all pixels for pixel i, and sums to 1."""
     position = tf.range(IMAGE_SIDE, dtype=tf.float32)
     squares = (position[:, None] - position) ** 2
     weights = tf.exp(-squares / (2 * deviation**2 + 1e-6))

@@ -58,7 +58,7 @@ def fit(
         network: takes normalized images and returns logits, as `architectures.build` makes it.
         recipe: how to train.
         seed: of the order of the images and their augmentation, sampled for each epoch from the seed, the epoch and
-            the member alone.
+            the member; noise on pixels depends on the shards of a batch too.
         threads: as given to `configure`.
         train: the images to learn from, all of them in every epoch, and their labels.
         validation: the images to score after each epoch, and their labels; there may be none.
@@ -158,7 +158,7 @@ def batches(count: int, batch_size: int, seed: Sequence[int]) -> tuple[NDArray[n
 def epoch_inputs(
     recipe: Recipe, count: int, seed: Sequence[int]
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], Draws]:
-    """The `batches` of an epoch over `count` images, and what augmentation draws for each, if the recipe has any."""
+    """The `batches` of an epoch over `count` images, and augmentation's draws; empty if the recipe has none."""
     indices, weights = batches(count, recipe.batch_size, seed)
     if not recipe.augmentation.is_active:
         return indices, weights, {}
@@ -221,12 +221,15 @@ def split_batch(inputs: Any, shards: int) -> list[Any]:
 
 
 def take(inputs: Any, where: tf.Tensor | slice) -> Any:
-    """That index, or that slice, of each of the tensors."""
+    """Index or slice every tensor of a nested structure."""
     return tf.nest.map_structure(lambda tensor: tensor[where], inputs)
 
 
 def renormalization(recipe: Recipe) -> CompiledFunction:
-    """For augmented images: `contrast` depends on all pixels, so it is taken again; `minmax` on each alone."""
+    """Normalize images again after augmentation.
+
+    A changed image has another median and range, which `contrast` depends on; `minmax` depends on neither.
+    """
     if recipe.normalization == "contrast":
         return architectures.NORMALIZATIONS["contrast"]()  # type: ignore[no-any-return]
     return tf.identity  # type: ignore[no-any-return]
