@@ -62,13 +62,14 @@ def write(trials: Sequence[Trial]) -> str:
     metadata = files.read_json(paths.RAW / download.METADATA)
     with store.connect(create=False) as (client, _):
         current = [replace(trial, run=client.get_run(trial.run.info.run_id)) for trial in trials]
-        predictions = _predictions(full_size(current))
-    metrics, full = tables.read_metrics(current), tables.read_metrics(full_size(current))
-    leaderboard = tables.leaderboard(full)
-    robustness = tables.robustness_by_corruption(full, leaderboard["recipe"])
-    curve = tables.learning_curve(metrics)
-    differences = accuracy_differences(_correct(full_size(current), predictions, leaderboard["recipe"]))
-    suspects = _label_errors(full_size(current), predictions, labels)
+        full = full_size(current)
+        predictions = _predictions(full)
+    metrics = tables.read_metrics(full)
+    leaderboard = tables.leaderboard(metrics)
+    robustness = tables.robustness_by_corruption(metrics, leaderboard["recipe"])
+    curve = tables.learning_curve(tables.read_metrics(current))
+    differences = accuracy_differences(_correct(full, predictions, leaderboard["recipe"]))
+    suspects = _label_errors(full, predictions, labels)
 
     figures.save_error_by_time(FOLDER / "error_by_time.png", leaderboard, metadata)
     figures.save_learning_curve(FOLDER / "learning_curve.png", curve, metadata)
