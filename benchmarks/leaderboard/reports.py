@@ -106,8 +106,8 @@ def _examples(images: Pixels) -> dict[str, Pixels]:
 
 
 def _save_augmented(path: Path, metadata: Metadata) -> None:
-    """The first training images, as the first recipe with augmentation sees them."""
-    for name, recipe in params.load().recipes.items():
+    """The first training images, as the last recipe with augmentation sees them."""
+    for name, recipe in reversed(list(params.load().recipes.items())):
         if recipe.augmentation.is_active:
             images, _ = idx.read_train(paths.RAW)
             examples = augmented.examples(recipe.augmentation, images[:5])

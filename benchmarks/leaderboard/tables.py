@@ -26,7 +26,10 @@ CORRUPTION_METRICS = {
 }
 
 DIFFERENCES_HEADER = "| recipe | next recipe | difference in test accuracy | 95 % interval |"
-HEADER = "| recipe | test accuracy | parameters | training | calibration error | corruption error |"
+HEADER = (
+    "| recipe | test accuracy | parameters | training | calibration error | error, corrupted | "
+    "calibration error, corrupted |"
+)
 
 
 def read_metrics(trials: Sequence[Trial]) -> pd.DataFrame:
@@ -103,11 +106,12 @@ def markdown(table: pd.DataFrame) -> str:
         (
             f"| {row['recipe']} | {100 * row['test_accuracy']:.2f} % ± {100 * row['test_accuracy_std']:.2f} | "
             f"{row['parameters']:,} | {_seconds(row['training_seconds'])} | "
-            f"{100 * row['expected_calibration_error']:.2f} % | {100 * row['corruption_error']:.1f} % |"
+            f"{_percent(row['expected_calibration_error'], 2)} | {_percent(row['corruption_error'], 1)} | "
+            f"{_percent(row['corruption_calibration_error'], 1)} |"
         )
         for row in table.to_dict("records")
     ]
-    return "\n".join([HEADER, "| --- | ---: | ---: | ---: | ---: | ---: |", *rows])
+    return "\n".join([HEADER, "| --- | ---: | ---: | ---: | ---: | ---: | ---: |", *rows])
 
 
 def differences_markdown(table: pd.DataFrame) -> str:
@@ -118,6 +122,10 @@ def differences_markdown(table: pd.DataFrame) -> str:
         for row in table.to_dict("records")
     ]
     return "\n".join([DIFFERENCES_HEADER, "| --- | --- | ---: | ---: |", *rows])
+
+
+def _percent(share: float, decimals: int) -> str:
+    return "unknown" if math.isnan(share) else f"{100 * share:.{decimals}f} %"
 
 
 def _seconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The trials of the leaderboard: every recipe with several seeds, some variants, and some recipes on fewer images."""
+"""The trials of the leaderboard: every recipe with several seeds, and some recipes on fewer images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,6 @@ from digits.common.errors import UserError
 from digits.data import download
 from digits.params import Params
 
-# One more row for each: a recipe with another value.
-VARIANTS = (("tutorial", "normalization=minmax"), ("cnn_fast", "epochs=1"))
-
 # The learning curve, of those of these recipes that params.yaml has, on fewer images than it has.
 CURVES = ("tutorial",)
 SIZES = (1000, 5000, 20_000)
@@ -27,7 +24,7 @@ class Trial:
     """A run of the leaderboard.
 
     Attributes:
-        recipe: the name of its row: a recipe, and what a variant changes, as in `tutorial (normalization=minmax)`.
+        recipe: its name, which is that of its row.
         train_size: the number of training images.
         seed: of the training run.
         run: its run in MLflow.
@@ -68,9 +65,6 @@ def _check_data(dataset: str) -> None:
 def _grids(settings: Params) -> Iterator[list[str]]:
     """The overrides of each grid."""
     yield [f"train.recipe={','.join(settings.recipes)}"]
-    for recipe, change in VARIANTS:
-        if recipe in settings.recipes:
-            yield [f"train.recipe={recipe}", f"recipes.{recipe}.{change}"]
     recipes = ",".join(recipe for recipe in CURVES if recipe in settings.recipes)
     sizes = ",".join(str(size) for size in SIZES if size < settings.normalize.train_size)
     if recipes and sizes:
@@ -98,6 +92,4 @@ def full_size(trials: Sequence[Trial]) -> list[Trial]:
 
 def _trial(configuration: Configuration, run: Run) -> Trial:
     sections, overrides = configuration.sections, configuration.overrides
-    changes = [f"{key.split('.', 2)[2]}={value}" for key, value in overrides.items() if key.startswith("recipes.")]
-    recipe = overrides["train.recipe"] + (f" ({', '.join(changes)})" if changes else "")
-    return Trial(recipe, sections["normalize"]["train_size"], int(overrides[SEED]), run)
+    return Trial(overrides["train.recipe"], sections["normalize"]["train_size"], int(overrides[SEED]), run)

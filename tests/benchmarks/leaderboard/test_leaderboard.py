@@ -35,7 +35,6 @@ from leaderboard.trials import Trial
 
 pytestmark = pytest.mark.xdist_group("tracking")  # so that MLflow makes a database once
 
-VARIANT = ("tutorial", "learning_rate=0.003")
 METADATA = {"name": "mnist", "title": "MNIST", "classes": [*"0123456789"]}
 CORRUPTED = dict.fromkeys(tables.CORRUPTION_METRICS, 0.25)
 SCORES = CORRUPTED | {robustness.METRIC: 0.25, robustness.CALIBRATION_METRIC: 0.125}
@@ -51,7 +50,6 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_yaml(tmp_path / "params.yaml", content)
     files.write_json(tmp_path / "data/raw" / download.METADATA, METADATA)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(trials, "VARIANTS", (VARIANT,))
     return tmp_path
 
 
@@ -84,10 +82,9 @@ def texts(configurations: Sequence[Configuration]) -> list[str]:
     return [str(configuration) for configuration in configurations]
 
 
-def test_every_recipe_the_variant_and_fewer_images_are_run(tree: Path) -> None:
+def test_every_recipe_and_fewer_images_are_run(tree: Path) -> None:
     assert texts(trials.make(2)) == [
         *[f"train.recipe={recipe} train.seed={seed}" for recipe in ("small", "tutorial") for seed in (0, 1)],
-        *[f"train.recipe=tutorial recipes.tutorial.learning_rate=0.003 train.seed={seed}" for seed in (0, 1)],
         *[
             f"train.recipe=tutorial normalize.train_size={size} train.seed={seed}"
             for size in (1000, 5000)  # not 20,000: there are 6,000
@@ -95,10 +92,10 @@ def test_every_recipe_the_variant_and_fewer_images_are_run(tree: Path) -> None:
         ],
     ]
     set_params(tree, "normalize", train_size=500)
-    assert len(trials.make(2)) == 6, "no learning curve"
+    assert len(trials.make(2)) == 4, "no learning curve"
 
 
-def test_variants_and_curves_are_of_recipes_that_exist(tree: Path) -> None:
+def test_curves_are_of_recipes_that_exist(tree: Path) -> None:
     content = YAML(typ="safe").load(tree / "params.yaml")
     content["recipes"]["large"] = content["recipes"].pop("tutorial")
     content["train"]["recipe"] = "large"
@@ -119,16 +116,15 @@ def test_validation_set_and_dataset_are_needed(tree: Path) -> None:
 
 
 @pytest.mark.usefixtures("tree")
-def test_trials_are_named_by_recipe_and_change() -> None:
+def test_trials_are_sorted_by_recipe_size_and_seed() -> None:
     made = trials.make(2)
     finished = trials.finished([Result(configuration, made_up_run()) for configuration in reversed(made)])
     assert [(one.recipe, one.train_size, one.seed) for one in finished] == [
         *[("small", 6000, seed) for seed in (0, 1)],
         *[("tutorial", size, seed) for size in (1000, 5000, 6000) for seed in (0, 1)],
-        *[("tutorial (learning_rate=0.003)", 6000, seed) for seed in (0, 1)],
     ]
     assert {one.train_size for one in trials.full_size(finished)} == {6000}
-    assert len(trials.full_size(finished)) == 6
+    assert len(trials.full_size(finished)) == 4
 
 
 def fake_sweep(
@@ -156,7 +152,7 @@ def test_failed_configurations_are_named_and_nothing_is_written(tree: Path, monk
     with pytest.raises(UserError) as raised:
         command.main(seeds=3)
     assert str(raised.value).splitlines() == [
-        "1 of 15 configurations failed, so that nothing was written:",
+        "1 of 12 configurations failed, so that nothing was written:",
         "train.recipe=small train.seed=1",
     ]
     assert calls == [(None, 1)], "one training run at a time"
@@ -493,10 +489,11 @@ def leaderboard_in(text: str) -> str:
 
 
 def test_markdown_has_percentages_and_seconds() -> None:
-    scores = {"training_seconds": 3.25, "calibration/test_error": 0.004, robustness.METRIC: 0.123}
+    scores = {"training_seconds": 3.25, "calibration/test_error": 0.004}
+    scores |= {robustness.METRIC: 0.123, robustness.CALIBRATION_METRIC: 0.056}
     table = leaderboard(*[trial("mlp", seed, **scores, test_accuracy=0.97 + seed / 100) for seed in (0, 1)])
     *_, row = tables.markdown(table).splitlines()
-    assert row == "| mlp | 97.50 % ± 0.71 | 7 | 3.2 s | 0.40 % | 12.3 % |"
+    assert row == "| mlp | 97.50 % ± 0.71 | 7 | 3.2 s | 0.40 % | 12.3 % | 5.6 % |"
 
 
 def test_page_has_the_committed_leaderboard() -> None:
