@@ -115,6 +115,7 @@ class _Recipe(Section):
     batch_size: Count
     epochs: Count
     members: Annotated[int, Field(gt=0, le=100)]
+    views: Literal[1, 4]
 
     @field_validator("augmentation")
     @classmethod

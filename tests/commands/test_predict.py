@@ -21,6 +21,7 @@ from digits.common.types import Classifier, Pixels, Probabilities
 from digits.model import architectures, keras_file
 from digits.params import load as load_params
 from helpers.photos import encode
+from helpers.recipes import cnn
 from helpers.sandbox import ROOT
 
 MODEL = "some.keras"
@@ -181,6 +182,21 @@ def test_model_of_every_normalization_is_loaded(tmp_path: Path, method: str) -> 
     path = tmp_path / "model.keras"
     keras_file.save(architectures.with_calibrated_softmax(architectures.build(recipe, 0), method, 1.0), path)
     assert models.load(str(path))(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_views_are_loaded_unless_their_frame_is_wide(tmp_path: Path) -> None:
+    """A wide frame could take any memory."""
+    path, wide = tmp_path / "model.keras", tmp_path / "wide.keras"
+    network = architectures.build(cnn(views=4), 0)
+    keras_file.save(architectures.with_calibrated_softmax(network, "minmax", 1.0), path)
+    assert models.load(str(path))(np.zeros((1, 28, 28), np.uint8)).shape == (1, 10)
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    config = content["config.json"].replace(b'"padding": [[1, 0]', b'"padding": [[1000000, 0]')
+    assert config != content["config.json"]
+    write_zip(wide, content | {"config.json": config})
+    assert_refused(wide, "it adds a wide frame to images")
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ TUTORIAL = {
     "batch_size": 32,
     "epochs": 5,
     "members": 1,
+    "views": 1,
 }
 
 

@@ -71,6 +71,17 @@ def test_ensemble_averages_the_logits_of_its_members(pixels: Pixels) -> None:
     np.testing.assert_allclose(outputs(ensemble, normalization.minmax(pixels)), expected, atol=1e-6)
 
 
+def test_views_are_the_image_and_three_shifted_copies(pixels: Pixels) -> None:
+    network = architectures.build(cnn(views=4, members=2), seed=0)
+    shifts = [(0, 0), (1, 0), (0, 1), (1, 1)]
+    images = normalization.minmax(pixels)
+    views = [np.pad(images, [(0, 0), (down, 0), (right, 0)])[:, :28, :28] for down, right in shifts]
+    logits = [outputs(member, view) for member in architectures.members(network) for view in views]
+    assert len(logits) == 8
+    np.testing.assert_allclose(outputs(network, images), np.mean(logits, axis=0), atol=1e-6)
+    assert network.count_params() == 2 * architectures.build(cnn(), seed=0).count_params()
+
+
 def test_network_of_one_member_is_its_own() -> None:
     network = architectures.build(cnn(), seed=0)
     assert architectures.members(network) == [network]

@@ -30,7 +30,9 @@ def model(tensorflow: None) -> keras.Model:  # noqa: ARG001 (configured first)
 
 
 @pytest.mark.usefixtures("tensorflow")
-@pytest.mark.parametrize("recipe", [tutorial(hidden=(16,)), cnn(), cnn(members=2)], ids=["mlp", "cnn", "ensemble"])
+@pytest.mark.parametrize(
+    "recipe", [tutorial(hidden=(16,)), cnn(), cnn(members=2, views=4)], ids=["mlp", "cnn", "ensemble"]
+)
 def test_answers_are_those_of_the_model(recipe: Recipe, pixels: Pixels) -> None:
     model = make_model(recipe)
     assert predictor.has_convolutions(model) is (recipe.architecture == "cnn")

@@ -34,20 +34,21 @@ NORMALIZATIONS: Mapping[str, Callable[[], layers.Layer]] = {
 def build(recipe: Recipe, seed: int) -> keras.Model:
     """A new network of the recipe: normalized float32 (n, 28, 28) to logits (n, 10).
 
-    Seeds Python, NumPy and TensorFlow, so that the initial weights follow from `seed`. A recipe of several members
-    averages their logits.
+    Seeds Python, NumPy and TensorFlow, so that the initial weights follow from `seed`. The logits of all members for
+    all views are averaged.
     """
     keras.utils.set_random_seed(seed)
-    if recipe.members == 1:
+    if recipe.members == recipe.views == 1:
         return _member(recipe, "network")
     images = keras.Input(SHAPE, name="normalized")
+    views = [images] if recipe.views == 1 else _views(images)
     networks = [_member(recipe, f"member_{number}") for number in range(1, recipe.members + 1)]
-    logits = layers.Average(name="logits")([network(images) for network in networks])
+    logits = layers.Average(name="logits")([network(view) for network in networks for view in views])
     return keras.Model(images, logits, name="network")
 
 
 def members(network: keras.Model) -> list[keras.Model]:
-    """The networks that `build` averages; a network of one member is its own."""
+    """The networks that `build` averages; a network of one member and one view is its own."""
     return [layer for layer in network.layers if isinstance(layer, keras.Model)] or [network]
 
 
@@ -71,6 +72,19 @@ def with_calibrated_softmax(network: keras.Model, normalization: str, temperatur
 def read_temperature(model: keras.Model) -> float:
     """The temperature of a model that ships, to four decimals as it was fitted."""
     return round(float(1 / model.get_layer("temperature").scale), 4)
+
+
+def _views(images: keras.KerasTensor) -> list[keras.KerasTensor]:
+    """The images, and copies of them one pixel further down, to the right, and both.
+
+    Space to depth divides each of the four into patches at other places.
+    """
+    framed = layers.ZeroPadding2D(((1, 0), (1, 0)), name="frame")(layers.Reshape((*SHAPE, 1), name="pixels")(images))
+    views = []
+    for top, left in ((1, 1), (0, 1), (1, 0), (0, 0)):
+        crop = layers.Cropping2D(((top, 1 - top), (left, 1 - left)), name=f"crop_{top}_{left}")
+        views.append(layers.Reshape(SHAPE, name=f"view_{top}_{left}")(crop(framed)))
+    return views
 
 
 def _member(recipe: Recipe, name: str) -> keras.Model:
