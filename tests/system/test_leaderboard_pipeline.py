@@ -24,7 +24,7 @@ def test_leaderboard_of_the_real_pipeline(
     capsys: pytest.CaptureFixture[str],
     request: pytest.FixtureRequest,
 ) -> None:
-    """One recipe with two seeds, of a name that has neither a variant nor a learning curve."""
+    """One recipe with two seeds, of a name that has no learning curve."""
     request.addfinalizer(forget_store)
     few = {"normalize.train_size": 900, "normalize.validation_size": 200, "recipes.tutorial.epochs": 1}
     sandbox = make_sandbox(tmp_path / "digits", PARAMS | few, small=True)
