@@ -48,7 +48,7 @@ FIGURES = {
     "corruptions": "The corruptions, each at three severities.",
     "label_errors": "Test images whose label is likely wrong: all accurate models agree on another class.",
     "learning_curve": "Test error by the number of training images.",
-    "augmentation": "Training images as they are, then as a recipe augments them.",
+    "augmentation": "Training images as they are, then as the last recipe augments them.",
 }
 
 

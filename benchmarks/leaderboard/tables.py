@@ -101,7 +101,7 @@ def learning_curve(metrics: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The leaderboard as README has it; takes the table of reports/leaderboard.csv."""
+    """The leaderboard in Markdown; takes the table of reports/leaderboard.csv."""
     rows = [
         (
             f"| {row['recipe']} | {100 * row['test_accuracy']:.2f} % ± {100 * row['test_accuracy_std']:.2f} | "

@@ -24,7 +24,7 @@ class Trial:
     """A run of the leaderboard.
 
     Attributes:
-        recipe: its name, which is that of its row.
+        recipe: the name of the recipe.
         train_size: the number of training images.
         seed: of the training run.
         run: its run in MLflow.

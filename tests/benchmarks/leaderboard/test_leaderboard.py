@@ -501,3 +501,17 @@ def test_page_has_the_committed_leaderboard() -> None:
     with chdir(ROOT):
         assert (reports.FOLDER / "README.md").read_text() == reports.page(table)
         assert linked(reports.page(table)) == [f"{name}.png" for name in reports.FIGURES]
+
+
+def test_readme_has_errors_of_the_committed_leaderboard() -> None:
+    """Its second table: at most six recipes."""
+    readme = (ROOT / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`: [^|]+\| ([\d,]+) \| (\d[^|]* s) \| (\S+ %) \| (\S+ %) \|$", readme, re.MULTILINE)
+    table = pd.read_csv(ROOT / reports.TABLE, index_col="recipe")
+    assert 4 <= len(rows) <= 6
+    for name, parameters, seconds, error, corruption_error in rows:
+        row = table.loc[name]
+        assert parameters == f"{row['parameters']:,.0f}"
+        assert seconds == f"{row['training_seconds']:.{1 if row['training_seconds'] < 10 else 0}f} s"
+        assert error == f"{100 * (1 - row['test_accuracy']):.2f} %"
+        assert corruption_error == f"{100 * row['corruption_error']:.1f} %"
