@@ -300,7 +300,7 @@ def test_recipes_share_no_mapping() -> None:
         ("cnn.augmentation.rotation=5", {"augmentation": {"rotation": 5, "scale": 0.12, "shear": 0.12, "shift": 2.5}}),
         ("cnn_fast.augmentation.shift=1", {"augmentation": {"rotation": 12, "scale": 0.12, "shear": 0.12, "shift": 1}}),
         ("cnn.label_smoothing=0.2", {"label_smoothing": 0.2}),
-        ("ensemble.blocks=[[8],[8]]", {"blocks": [[8], [8]]}),
+        ("tiny.blocks=[[8],[8]]", {"blocks": [[8], [8]]}),
         ("tutorial.members=2", {"members": 2}),
     ],
 )

@@ -105,9 +105,10 @@ def markdown(table: pd.DataFrame) -> str:
     rows = [
         (
             f"| {row['recipe']} | {100 * row['test_accuracy']:.2f} % ± {100 * row['test_accuracy_std']:.2f} | "
-            f"{row['parameters']:,} | {_seconds(row['training_seconds'])} | "
-            f"{_percent(row['expected_calibration_error'], 2)} | {_percent(row['corruption_error'], 1)} | "
-            f"{_percent(row['corruption_calibration_error'], 1)} |"
+            f"{row['parameters']:,} | {_if_known('{:.1f} s', row['training_seconds'])} | "
+            f"{_if_known('{:.2f} %', 100 * row['expected_calibration_error'])} | "
+            f"{_if_known('{:.1f} %', 100 * row['corruption_error'])} | "
+            f"{_if_known('{:.1f} %', 100 * row['corruption_calibration_error'])} |"
         )
         for row in table.to_dict("records")
     ]
@@ -124,9 +125,5 @@ def differences_markdown(table: pd.DataFrame) -> str:
     return "\n".join([DIFFERENCES_HEADER, "| --- | --- | ---: | ---: |", *rows])
 
 
-def _percent(share: float, decimals: int) -> str:
-    return "unknown" if math.isnan(share) else f"{100 * share:.{decimals}f} %"
-
-
-def _seconds(seconds: float) -> str:
-    return "unknown" if math.isnan(seconds) else f"{seconds:.1f} s"
+def _if_known(template: str, value: float) -> str:
+    return "unknown" if math.isnan(value) else template.format(value)

@@ -71,7 +71,7 @@ def test_only_the_chosen_recipe_counts() -> None:
         (["train.seed"], None, "missing EQUAL"),
         (["recipes.tutorial.hidden=[128"], None, "no viable alternative"),
         (["train.seed=0,-1"], None, "train.seed=-1: train.seed: must be greater than or equal to 0, got -1"),
-        (["train.recipe=tutorial,none"], None, "train.recipe: must be one of tutorial, mlp, cnn, cnn_fast, ensemble"),
+        (["train.recipe=tutorial,none"], None, "train.recipe: must be one of tutorial, mlp, cnn, cnn_fast, tiny"),
         (["train.seed=1", "train.seed=2"], None, "train.seed is given twice"),
         (["train.seed=1"], 2, "train.seed is given twice, once by --seeds"),
         (["other.yaml:train.seed=1"], None, "must be a key of params.yaml"),
