@@ -70,6 +70,12 @@ def test_contrast_of_one_grey_is_zero() -> None:
 
 
 @pytest.mark.parametrize("method", normalization.METHODS)
+def test_there_may_be_no_images(method: str) -> None:
+    """The validation set may be empty."""
+    assert normalization.METHODS[method](np.empty((0, 28, 28), np.uint8)).shape == (0, 28, 28)
+
+
+@pytest.mark.parametrize("method", normalization.METHODS)
 def test_raw_pixels_stay_as_they_are(pixels: Pixels, method: str) -> None:
     before = pixels.copy()
     normalization.METHODS[method](pixels)

@@ -27,7 +27,9 @@ def contrast(pixels: Pixels) -> Images:
 
     A negative divisor turns dark ink on a light page into light ink. An image of one grey becomes 0.
     """
-    differences = pixels - np.median(pixels, axis=(1, 2), keepdims=True).astype(np.float32)
+    rows, columns = pixels.shape[1:]
+    medians = np.median(pixels.reshape(-1, rows * columns), axis=1)  # over two axes, NumPy refuses an empty array
+    differences = pixels - medians[:, np.newaxis, np.newaxis].astype(np.float32)
     lightest, darkest = (extreme(differences, axis=(1, 2), keepdims=True) for extreme in (np.max, np.min))
     normalized: Images = differences / np.where(lightest + darkest < 0, darkest, np.maximum(lightest, 1e-6))
     return normalized
