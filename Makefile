@@ -84,7 +84,7 @@ picture: dev ## take docs/compare-runs.png, in a clone without other runs, with 
 	@$(BIN)/digits sweep -S train.recipe=tutorial,mlp,cnn_fast --workers 1
 	@PYTHONPATH=src:tests $(BIN)/python docs/compare_runs.py
 
-leaderboard: setup ## compare all recipes over five seeds, or SEEDS=..., in reports/leaderboard/; takes hours, and resumes
+leaderboard: setup ## compare all recipes over five seeds, or SEEDS=..., in reports/leaderboard/; takes an hour or more, and resumes
 	@PYTHONPATH=src:benchmarks $(BIN)/python -m leaderboard $(SEEDS)
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
