@@ -1,4 +1,4 @@
-"""How fast is an epoch of convolutions? The recipe `cnn` with its augmentation, by Digits and by PyTorch in turn.
+"""How fast is an epoch of convolutions? The recipe `cnn` with minmax, by Digits and by PyTorch in turn.
 
 It is a part of `make bench`, takes six minutes on an idle machine, and writes benchmarks/convolutions.json and the
 tables of benchmarks/README.md.
@@ -21,7 +21,7 @@ EPOCHS = 3
 def main() -> None:
     """Measure, and write the results."""
     values: Values = defaultdict(list)
-    recipe = params.load().recipes["cnn"].model_copy(update={"epochs": EPOCHS})
+    recipe = params.load().recipes["cnn"].model_copy(update={"epochs": EPOCHS, "normalization": "minmax"})
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "raw")
         download.fetch("mnist", raw)

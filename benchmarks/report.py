@@ -113,7 +113,7 @@ def _fits(results: Mapping[str, Any]) -> Iterator[str]:
 
 def _convolutions(results: Mapping[str, Any]) -> Iterator[str]:
     measured = results["measured"]
-    yield "| the recipe cnn, with its augmentation, 55,000 images | per epoch | relative |"
+    yield "| the recipe cnn with minmax, with its augmentation, 55,000 images | per epoch | relative |"
     yield "| --- | ---: | ---: |"
     digits = measured["digits_fit epoch"]["median"]
     for name, title in CONVOLUTION_TRAINERS.items():

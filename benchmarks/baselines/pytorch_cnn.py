@@ -1,4 +1,4 @@
-"""PyTorch on the recipe cnn: the same network and augmentation, a similar schedule, resident data, channels last."""
+"""PyTorch on the recipe cnn with minmax: the same network and augmentation, resident data, channels last."""
 
 import math
 from itertools import pairwise

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 
 Split = tuple[Images, Labels]
 
-# As the recipe mlp, and an ensemble of what robust is, but small.
+# As the recipe mlp, and as robust but with two members, both small.
 DENSE = tutorial(
     epochs=4, hidden=(16,), augmentation=AUGMENTATION, normalization="minmax", schedule="one_cycle", weight_decay=0.05
 )
